@@ -1,0 +1,76 @@
+"""Mirasol watches and listens to video of any length and answers in text.
+
+The names below are the public API. Each is imported from its module when it is first used (PEP 562), so that
+`import mirasol` costs nothing: no torch, no transformers, no numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirasol.inference.answer import Answer, Receipt, ask, describe, load
+    from mirasol.media.clip import Clip, MediaError
+    from mirasol.media.reader import open_media, read
+    from mirasol.model.configuration_mirasol import MirasolConfig
+    from mirasol.model.mirasol import Mirasol
+    from mirasol.model.modeling_mirasol import MirasolForConditionalGeneration
+    from mirasol.model.processing_mirasol import MirasolProcessor
+    from mirasol.model.sizes import PRESETS, Sizes
+
+    __version__: str
+
+_MODULE_OF = {
+    "Answer": "mirasol.inference.answer",
+    "Receipt": "mirasol.inference.answer",
+    "ask": "mirasol.inference.answer",
+    "describe": "mirasol.inference.answer",
+    "load": "mirasol.inference.answer",
+    "Clip": "mirasol.media.clip",
+    "MediaError": "mirasol.media.clip",
+    "open_media": "mirasol.media.reader",
+    "read": "mirasol.media.reader",
+    "Mirasol": "mirasol.model.mirasol",
+    "MirasolConfig": "mirasol.model.configuration_mirasol",
+    "MirasolForConditionalGeneration": "mirasol.model.modeling_mirasol",
+    "MirasolProcessor": "mirasol.model.processing_mirasol",
+    "PRESETS": "mirasol.model.sizes",
+    "Sizes": "mirasol.model.sizes",
+}
+
+__all__ = [  # noqa: RUF022 (in the order of the table above)
+    "Answer",
+    "Receipt",
+    "ask",
+    "describe",
+    "load",
+    "Clip",
+    "MediaError",
+    "open_media",
+    "read",
+    "Mirasol",
+    "MirasolConfig",
+    "MirasolForConditionalGeneration",
+    "MirasolProcessor",
+    "PRESETS",
+    "Sizes",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("mirasol")
+    elif name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'mirasol' has no attribute {name!r}")
+    globals()[name] = value  # next time Python finds it without asking here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

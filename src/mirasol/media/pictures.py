@@ -1,0 +1,206 @@
+"""The picture stream: choosing the frames on screen at asked instants, and shaping them (size, aspect, orientation)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from .opening import Report, Steady, raw_seconds
+
+STILL_SECONDS = 1.0  # how long a picture without a duration of its own is on screen
+TOO_SHORT = 0.25  # seconds: a silent film shorter than this is treated like a still
+SAME_TIME = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
+
+Turn = tuple[bool, bool, bool]  # swap rows and columns, then mirror left-right, then turn upside down
+UPRIGHT: Turn = (False, False, False)
+# Quarter turns counter-clockwise.
+_QUARTERS: dict[int, Turn] = {1: (True, False, True), 2: (False, True, True), 3: (True, True, False)}
+
+
+def turn_of(frame: Any) -> Turn:
+    """How the stored picture must be turned to be upright, from its display matrix (phones store one)."""
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except (
+        ValueError
+    ):  # side data of a kind that PyAV does not know; the rotation is told apart from it, mirroring is not
+        return _QUARTERS.get(round(frame.rotation / 90) % 4, UPRIGHT)
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32, count=5).tolist()
+    # The matrix sends (x, y) to (a x + c y, b x + d y), with y pointing down.
+    return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
+
+
+def shown_size(frame: Any, aspect: float, turn: Turn) -> tuple[int, int]:
+    """(height, width) in square pixels and upright, of a frame whose pixels are `aspect` times as wide as high."""
+    aspect = aspect if 1 / 16 <= aspect <= 16 else 1.0
+    height, width = frame.height, max(1, round(frame.width * aspect))
+    return (width, height) if turn[0] else (height, width)
+
+
+def fit_size(size: tuple[int, int], fit: tuple[int, int] | None) -> tuple[int, int]:
+    """The largest (height, width) with the aspect of `size` that lies within `fit`; `size` itself without `fit`."""
+    if fit is None:
+        return size
+    scale = min(fit[0] / size[0], fit[1] / size[1])
+    return max(1, min(fit[0], round(size[0] * scale))), max(1, min(fit[1], round(size[1] * scale)))
+
+
+class Shaper:
+    """Turns decoded frames into upright RGB arrays of one size. One scaler is kept for the whole decode."""
+
+    def __init__(self, size: tuple[int, int], turn: Turn, threads: int = 0) -> None:
+        self.size, self._turn, self._threads = size, turn, threads
+        self._scaler = VideoReformatter()
+        self._alpha: dict[str, bool] = {}
+
+    def __call__(self, frame: Any) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        if self._has_alpha(frame):
+            frame = _on_white(frame)
+        height, width = self.size[::-1] if self._turn[0] else self.size
+        smaller = height * width < frame.height * frame.width
+        frame = self._scaler.reformat(
+            frame, width, height, "rgb24", interpolation="AREA" if smaller else "BICUBIC", threads=self._threads
+        )
+        picture = frame.to_ndarray()
+        swap, mirror, upside_down = self._turn
+        if swap:
+            picture = picture.transpose(1, 0, 2)
+        if mirror:
+            picture = picture[:, ::-1]
+        return picture[::-1] if upside_down else picture
+
+    def _has_alpha(self, frame: Any) -> bool:
+        name = frame.format.name
+        if name not in self._alpha:
+            self._alpha[name] = name == "pal8" or any(part.is_alpha for part in frame.format.components)
+        return self._alpha[name]
+
+
+def _on_white(frame: Any) -> Any:
+    """Lay a picture with transparency on white paper."""
+    rgba = frame.to_ndarray(format="rgba").astype(np.uint16)
+    alpha = rgba[..., 3:]
+    if alpha.min() == 255:
+        rgb = rgba[..., :3]
+    else:
+        rgb = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb.astype(np.uint8)), format="rgb24")
+
+
+class PictureCursor:
+    """Walks through the frames of a stream once, forward, and hands out those that are asked for."""
+
+    def __init__(
+        self,
+        frames: Iterator[Any],
+        shaper: Shaper,
+        steady: Steady,
+        frame_seconds: float,
+        report: Report,
+        first: float | None,
+        has_sound: bool,
+        delay: float | None,
+    ) -> None:
+        self._frames, self._shaper, self._steady, self._report = frames, shaper, steady, report
+        self._frame_seconds = frame_seconds  # for frames that do not state their duration
+        self._first, self._has_sound, self._delay = first, has_sound, delay
+        self._count, self._whole, self._seen_first = 0, False, 0.0
+        self._now: tuple[float, Any] | None = None  # the frame on screen
+        self._next: tuple[float, Any] | None = None  # the one after it, decoded but not yet on screen
+        self._now_end = 0.0
+        self._image: np.ndarray | None = None  # the frame on screen, shaped, if anybody asked for it
+        self._stored_size: tuple[int, int] | None = None
+        self.exhausted = False
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last frame leaves the screen, as far as is known; a still stays for STILL_SECONDS."""
+        if self._is_still():
+            return max(self._now_end, self._seen_first + STILL_SECONDS)
+        return self._now_end
+
+    def _is_still(self) -> bool:
+        if not (self.exhausted and self._whole and self._now is not None):
+            return False
+        return self._count == 1 or (not self._has_sound and self._now_end - self._seen_first < TOO_SHORT)
+
+    def take(
+        self, start: float, end: float, asked: np.ndarray | None, sound_end: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Frames (n, H, W, 3), their times (n,), and the instants served (n,), within [start, end) seconds.
+
+        `asked`: ascending instants, or None for every frame that goes on screen in the span. `sound_end`: how far
+        the sound is known to go; a picture of one single frame stays on screen as long.
+        """
+        images: list[np.ndarray] = []
+        times: list[float] = []
+        served: list[float] = []
+        instants = [] if asked is None else [float(t) for t in asked]
+        place = 0
+        margin = 0.0 if asked is None else SAME_TIME
+        while True:
+            self._look_ahead()
+            if self._next is not None:
+                limit = min(self._next[0] - margin, end)
+            else:
+                limit = min(max(self.end, sound_end) if self._is_still() else self.end, end)
+            while place < len(instants) and instants[place] < limit:
+                if self._now is not None and self._now[0] <= instants[place] + SAME_TIME:
+                    images.append(self._shaped())
+                    times.append(self._now[0])
+                    served.append(instants[place])
+                place += 1
+            if self._next is None or self._next[0] - margin >= end:
+                break
+            self._step()
+            if asked is None and self._now is not None and self._now[0] >= start:
+                images.append(self._shaped())
+                times.append(self._now[0])
+        height, width = self._shaper.size
+        frames = np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
+        return frames, np.array(times, np.float64), None if asked is None else np.array(served, np.float64)
+
+    def _shaped(self) -> np.ndarray:
+        if self._image is None:
+            assert self._now is not None
+            self._image = self._shaper(self._now[1])
+        return self._image
+
+    def _look_ahead(self) -> None:
+        if self._next is not None or self.exhausted:
+            return
+        frame = next(self._frames, None)
+        if frame is None:
+            self.exhausted = True
+            return
+        expected = self._now_end if self._count else None
+        raw = raw_seconds(frame, self._delay)
+        time = self._steady.place(raw, expected)
+        if self._now is not None:
+            time = max(time, self._now[0])
+        if self._count == 0:
+            self._whole = raw is None or self._first is None or raw <= self._first + SAME_TIME
+            self._seen_first = time
+        self._count += 1
+        self._next = (time, frame)
+
+    def _step(self) -> None:
+        """The next frame goes on screen."""
+        assert self._next is not None
+        time, frame = self._next
+        duration = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        self._now, self._next, self._image = self._next, None, None
+        self._now_end = time + (duration if duration > 0 else self._frame_seconds)
+        size = (frame.height, frame.width)
+        if self._stored_size not in (None, size):
+            self._report.warn(
+                f"the picture changes its size at {time:.2f} s; what follows is stretched to the first size"
+            )
+        self._stored_size = size

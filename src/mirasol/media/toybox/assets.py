@@ -1,0 +1,107 @@
+"""An asset pack: a folder of pictures and sounds that takes the place of the drawn things.
+
+```
+pack/pictures/<kind>/*.png      (or jpg, webp); transparent pixels stay transparent
+pack/sounds/<kind>/*.wav        (or ogg, flac, mp3); up to 0.75 s of each is used, from where it begins to sound
+pack/captions/<kind>.txt        optional: other words for the kind in captions, one in each line
+```
+A kind needs at least one picture and one sound. Use: `pack = AssetPack(folder)`,
+`scene = make_scene(seed, world=pack.world)`, `render(scene, pack=pack)`. There are no colour questions then.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from mirasol.media.clip import MediaError
+from mirasol.media.toybox.scene import World
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
+SOUNDS = {".wav", ".ogg", ".flac", ".mp3"}
+LONGEST_SOUND = 0.75  # seconds
+FADE = 0.03  # seconds
+
+
+class AssetPack:
+    """The files of a pack, by kind in alphabetical order, and the world they make."""
+
+    def __init__(self, folder: str | Path) -> None:
+        root = Path(folder)
+        if not (root / "pictures").is_dir() or not (root / "sounds").is_dir():
+            raise MediaError(f"{root}: expected an asset pack with folders `pictures` and `sounds`, found none")
+        self.pictures = _by_kind(root / "pictures", PICTURES)
+        self.sounds = _by_kind(root / "sounds", SOUNDS)
+        kinds = sorted(set(self.pictures) & set(self.sounds))
+        captions = {}
+        for kind in kinds:
+            file = root / "captions" / f"{kind}.txt"
+            lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
+            if words := tuple(line.strip().lower() for line in lines if line.strip()):
+                captions[kind] = words
+        self.world = World(kinds, (), captions)
+
+    def draw(self, kind: str, height: int, rng: np.random.Generator) -> np.ndarray:
+        """One picture of the kind as (height, w, 4) uint8 RGBA, cropped to what is not transparent."""
+        file = self.pictures[kind][int(rng.integers(len(self.pictures[kind])))]
+        try:
+            with Image.open(file) as opened:
+                picture = opened.convert("RGBA")
+        except OSError as error:
+            raise MediaError(
+                f"{file}: expected a picture, but it cannot be read ({error}): mend or remove it"
+            ) from None
+        box = picture.getchannel("A").getbbox()
+        if box is None:
+            raise MediaError(f"{file}: expected something to see, found only transparent pixels: remove it")
+        picture = picture.crop(box)
+        if rng.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        width = min(max(1, round(picture.width * height / picture.height)), round(1.3 * height))
+        rows = min(height, max(1, round(width * picture.height / picture.width)))
+        sprite = np.zeros((height, width, 4), np.uint8)  # a wide picture sits in the middle of its height
+        top = (height - rows) // 2
+        sprite[top : top + rows] = np.asarray(picture.resize((width, rows), Image.Resampling.BOX))
+        return sprite
+
+    def sound(self, kind: str, rng: np.random.Generator, sample_rate: int = 16000) -> np.ndarray:
+        """One sound of the kind as (n,) float32 of peak 1, at most 0.75 s, beginning at once and fading out."""
+        file = self.sounds[kind][int(rng.integers(len(self.sounds[kind])))]
+        wave = _decode(file, sample_rate)
+        peak = float(np.abs(wave).max()) if len(wave) else 0.0
+        if peak < 1e-4:
+            raise MediaError(f"{file}: expected something to hear, found silence: remove it")
+        begin = int(np.argmax(np.abs(wave) > 0.05 * peak))
+        wave = wave[begin : begin + round(LONGEST_SOUND * sample_rate)]
+        wave = wave / np.abs(wave).max()
+        fade = min(len(wave), round(FADE * sample_rate))
+        wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+        return wave
+
+
+def _by_kind(folder: Path, endings: set[str]) -> dict[str, list[Path]]:
+    """Files with these endings in each folder inside `folder`, sorted."""
+    found = {}
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if files := sorted(path for path in inner.iterdir() if path.suffix.lower() in endings):
+            found[inner.name.lower().replace("_", " ")] = files
+    return found
+
+
+def _decode(file: Path, sample_rate: int) -> np.ndarray:
+    """The first seconds of a sound file as (n,) float32 mono."""
+    pieces = []
+    try:
+        with av.open(str(file)) as container:
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+            for frame in container.decode(audio=0):
+                pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+                if frame.time is not None and frame.time > 10:
+                    break
+            pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
+    except (av.FFmpegError, IndexError) as error:
+        raise MediaError(f"{file}: expected a sound file, but it cannot be read ({error}): mend or remove it") from None
+    return np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)

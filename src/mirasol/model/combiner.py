@@ -1,0 +1,123 @@
+"""Combiners: fuse the tokens of a snippet, picture and sound together, into K combined tokens (the paper's Combiner).
+
+Three classes with one signature, chosen in `make_combiner`:
+
+    combiner(tokens, mask, snippets, state) -> (combined, state)
+    tokens (B, S, N, D), mask (B, S, N) -> combined (B, S, K, D)
+
+    local   `LocalCombiner`    sees its own snippet (Figure 1 of the paper)
+    causal  `CausalCombiner`   sees its own and the earlier snippets (Equation 2), `combiner_snippets` of them at most
+    ttm     `memory.TuringCombiner`: the Token Turing Machine, sees its own snippet and a memory of R tokens
+
+`snippets` (B, S) holds each snippet's number from the start of the stream, -1 where a row has only padding.
+The K outputs come from K learned queries set at the end of the snippet's tokens, so no modality is favoured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from .layers import Block, Cache, layer_norm
+from .memory import TuringCombiner
+from .positions import rotary
+from .sizes import Sizes
+from .state import CombinerState, padding_first
+
+
+def causal_mask(queries: Tensor, keys: Tensor, reach: int, per_snippet: int, per_kept: int | None = None) -> Tensor:
+    """Who may look at whom, (B, 1, Q * per_snippet, C * per_kept), from snippet numbers (B, Q) and (B, C).
+
+    Bidirectional inside a snippet, causal across snippets, never further back than `reach` snippets (own included).
+    With reach 3, snippets 0..4, `x` = may look:
+
+        asks \\ is asked   0 1 2 3 4
+                      0    x
+                      1    x x
+                      2    x x x
+                      3      x x x
+                      4        x x x
+    """
+    distance = queries.unsqueeze(-1) - keys.unsqueeze(-2)
+    allowed = (distance >= 0) & (distance < reach) & (keys >= 0).unsqueeze(-2)
+    return repeat(allowed, "b q c -> b 1 (q i) (c j)", i=per_snippet, j=per_kept or per_snippet)
+
+
+class LocalCombiner(nn.Module):
+    """A Transformer over one snippet's tokens and K queries; the outputs at the queries are kept."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.query_tokens = nn.Parameter(torch.empty(sizes.combined, sizes.av_width))
+        self.blocks = nn.ModuleList(
+            Block(sizes.av_width, sizes.av_heads, sizes.av_mlp) for _ in range(sizes.combiner_layers)
+        )
+        self.norm = layer_norm(sizes.av_width)
+
+    def start(self, batch: int, like: Tensor) -> CombinerState:
+        """The state before the first snippet: nothing, as every snippet stands alone."""
+        return CombinerState()
+
+    def with_queries(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Appends the K queries: (B, S, N + K, D) and its mask."""
+        batch, count = tokens.shape[:2]
+        queries = repeat(self.query_tokens, "k d -> b s k d", b=batch, s=count)
+        real = mask.new_ones(batch, count, self.sizes.combined)
+        return torch.cat([tokens, queries], dim=2), torch.cat([mask, real], dim=2)
+
+    def forward(
+        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
+    ) -> tuple[Tensor, CombinerState]:
+        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state as it came."""
+        batch, kept = tokens.shape[0], self.sizes.combined
+        x, mask = self.with_queries(tokens, mask)
+        x, mask = rearrange(x, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) 1 1 n")
+        mask = None if bool(mask.all()) else mask
+        for block in self.blocks[:-1]:
+            x, _ = block(x, mask=mask)
+        x = self.blocks[-1].last(x, kept, mask)  # of the last block only the outputs at the queries are used
+        return rearrange(self.norm(x), "(b s) k d -> b s k d", b=batch), state
+
+
+class CausalCombiner(LocalCombiner):
+    """A Transformer over the tokens and queries of this and the earlier snippets, with a rolling cache."""
+
+    def start(self, batch: int, like: Tensor) -> CombinerState:
+        """The state before the first snippet: a cache of no positions for each block."""
+        empty = Cache.empty(batch, self.sizes.av_heads, self.sizes.head_width, like)
+        numbers = torch.empty(batch, 0, dtype=torch.long, device=like.device)
+        return CombinerState(caches=(empty,) * len(self.blocks), numbers=numbers)
+
+    def forward(
+        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
+    ) -> tuple[Tensor, CombinerState]:
+        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state with the last snippets' caches."""
+        assert state.numbers is not None
+        count, kept = tokens.shape[1], self.sizes.combined
+        x, mask = self.with_queries(tokens, mask)
+        per_snippet = x.shape[2]
+        x = rearrange(x, "b s n d -> b (s n) d")
+        # A token that is masked must stay masked for later calls too: its number in the cache becomes -1.
+        asking = repeat(snippets, "b s -> b (s n)", n=per_snippet)
+        asked = torch.cat([state.numbers, torch.where(rearrange(mask, "b s n -> b (s n)"), asking, -1)], dim=1)
+        allowed = causal_mask(asking, asked, self.sizes.combiner_snippets, 1)
+        turn = rotary(asking, self.sizes.head_width)
+        # The queries at the end of a snippet are never masked, so its last number tells whether the snippet is real.
+        order = padding_first(rearrange(asked, "b (s n) -> b s n", n=per_snippet)[..., -1] >= 0, per_snippet)
+        caches, last = [], (self.sizes.combiner_snippets - 1) * per_snippet
+        for block, cache in zip(self.blocks, state.caches, strict=True):
+            x, (cache, _) = block(x, mask=allowed, caches=(cache, None), turn=turn)
+            caches.append(cache.keep_last(last, order))
+        x = rearrange(self.norm(x), "b (s n) d -> b s n d", s=count)[:, :, -kept:]
+        asked = asked if order is None else asked.gather(1, order)
+        numbers = asked[:, max(0, asked.shape[1] - last) :]
+        return x, replace(state, caches=tuple(caches), numbers=numbers)
+
+
+def make_combiner(sizes: Sizes) -> nn.Module:
+    """The one place where a combiner is chosen by name."""
+    return {"local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner}[sizes.combiner](sizes)

@@ -1,0 +1,130 @@
+"""The audio-video side: one forward for a whole file and for a live stream (Figure 1 of the paper).
+
+    encoder(inputs, state=None) -> (latents (B, S, K, D), combined (B, S, K, D), state)
+
+A whole file is one call with all its snippets; a stream is the same call with one snippet and the last state.
+`context(state)` is what text attends to: the latents kept and the memory, each token with its time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from .combiner import make_combiner
+from .embeddings import Patches, Tubes
+from .inputs import Inputs
+from .latents import LatentModel
+from .layers import layer_norm
+from .positions import seconds_features
+from .sizes import Sizes
+from .state import MirasolState, padding_first
+from .vit import PICTURE, SOUND, Vit
+
+SECONDS_WIDTH = 64
+
+
+class Encoder(nn.Module):
+    """Tubes, patches, ViT, combiner and latent model in one, with the times and the kinds of what text attends to."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        width = sizes.av_width
+        self.tubes = Tubes(sizes)
+        self.patches = Patches(sizes)
+        self.vit = Vit(sizes)
+        self.presence_tokens = nn.Parameter(torch.empty(2, 2, width))  # (picture or sound, absent or present)
+        self.seconds = nn.Linear(SECONDS_WIDTH, width)  # of a snippet, into the combiner
+        self.combiner = make_combiner(sizes)
+        self.mask_tokens = nn.Parameter(torch.empty(width))
+        self.latent_model = LatentModel(sizes)
+        self.context_norm = layer_norm(width)
+        self.context_seconds = nn.Linear(SECONDS_WIDTH, width)
+        self.kind_tokens = nn.Parameter(torch.empty(2, width))  # latents, memory
+        if sizes.memory:
+            self.memory_norm = layer_norm(width)
+
+    def start(self, batch: int) -> MirasolState:
+        """The state before the first snippet."""
+        like = self.mask_tokens.detach()
+        numbers = torch.empty(batch, 0, dtype=torch.long, device=like.device)
+        return MirasolState(
+            count=torch.zeros(batch, dtype=torch.long, device=like.device),
+            combiner=self.combiner.start(batch, like),
+            latent=self.latent_model.start(batch, like),
+            latents=like.new_zeros(batch, 0, self.sizes.combined, self.sizes.av_width),
+            numbers=numbers,
+        )
+
+    def tokenize(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Tubes and patches through the one ViT: tokens (B, S, N, D) and mask, two presence tokens at the end.
+
+        A presence token says whether its modality is there at all; it is never masked, so no snippet is empty.
+        """
+        batch = inputs.snippet_mask.shape[0]  # type: ignore[union-attr]
+        parts, masks, present = [], [], []
+        for modality, embed, signal, real in (
+            (PICTURE, self.tubes, inputs.pixel_values_videos, inputs.frame_mask),
+            (SOUND, self.patches, inputs.input_features, inputs.column_mask),
+        ):
+            mask = embed.mask(real)
+            tokens = embed(signal)
+            tokens = self.vit(rearrange(tokens, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) n"), modality)
+            parts.append(rearrange(tokens, "(b s) n d -> b s n d", b=batch))
+            masks.append(mask)
+            present.append(mask.any(dim=-1))
+        here = torch.stack(present, dim=-1).unsqueeze(-1)
+        parts.append(torch.where(here, self.presence_tokens[:, 1], self.presence_tokens[:, 0]))
+        masks.append(torch.ones_like(here[..., 0]))
+        return torch.cat(parts, dim=2), torch.cat(masks, dim=2)
+
+    def forward(self, inputs: Inputs, state: MirasolState | None = None) -> tuple[Tensor, Tensor, MirasolState]:
+        """Signals and the last state (None: a new stream) -> latents and combined (B, S, K, D), new state."""
+        inputs = inputs.complete(self.sizes, self.mask_tokens)
+        real = inputs.snippet_mask
+        assert real is not None
+        state = state or self.start(real.shape[0])
+        snippets = torch.where(real, state.count[:, None] + real.long().cumsum(dim=1) - 1, -1)
+        tokens, mask = self.tokenize(inputs)
+        seconds = snippets.clamp(min=0).double() * self.sizes.snippet_seconds
+        tokens = tokens + self.seconds(seconds_features(seconds, SECONDS_WIDTH).to(tokens)).unsqueeze(2)
+        combined, combiner_state = self.combiner(tokens, mask, snippets, state.combiner)
+        latents, latent_state = self.latent_model(self.hide(combined), snippets, state.latent)
+        kept, numbers = torch.cat([state.latents, latents], dim=1), torch.cat([state.numbers, snippets], dim=1)
+        if (order := padding_first(numbers >= 0, 1)) is not None:
+            kept, numbers = kept.gather(1, order[:, :, None, None].expand_as(kept)), numbers.gather(1, order)
+        keep = self.sizes.context_snippets
+        state = replace(
+            state,
+            count=state.count + real.sum(dim=1),
+            combiner=combiner_state,
+            latent=latent_state,
+            latents=kept[:, -keep:],
+            numbers=numbers[:, -keep:],
+        )
+        return latents, combined, state
+
+    def hide(self, combined: Tensor) -> Tensor:
+        """In training, puts the learned mask token in the place of a random share of the combined tokens."""
+        if not self.training:
+            return combined
+        hidden = torch.rand(combined.shape[:-1], device=combined.device) < self.sizes.mask_rate
+        return torch.where(hidden.unsqueeze(-1), self.mask_tokens, combined)
+
+    def context(self, state: MirasolState) -> tuple[Tensor, Tensor]:
+        """What text attends to: (B, C, D) and its mask (B, C); C = snippets kept * K + R."""
+        per_snippet = self.sizes.combined
+        kept = rearrange(self.context_norm(state.latents), "b s k d -> b (s k) d") + self.kind_tokens[0]
+        numbers = repeat(state.numbers, "b s -> b (s k)", k=per_snippet)
+        mask = numbers >= 0
+        numbers = numbers.clamp(min=0).double()
+        if (memory := state.combiner.memory) is not None:
+            kept = torch.cat([kept, self.memory_norm(memory.tokens) + self.kind_tokens[1]], dim=1)
+            numbers = torch.cat([numbers, memory.numbers], dim=1)
+            mask = torch.cat([mask, memory.written[:, None].expand_as(memory.numbers)], dim=1)
+        seconds = seconds_features(numbers * self.sizes.snippet_seconds, SECONDS_WIDTH)
+        return kept + self.context_seconds(seconds.to(kept)), mask

@@ -1,0 +1,135 @@
+"""What the encoder reads: signals of a batch of clips with masks that say what is real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .embeddings import CHANNELS
+from .signals import SILENCE, column_mask, left_samples, snippet_pixels, snippet_spectrograms
+from .sizes import Sizes
+from .snippets import Cut
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the encoder reads. Absent picture or sound: None for the batch, or false in the mask for a row.
+
+    pixel_values_videos  (B, S, F, C, H, W) float, about -2 to 2      frame_mask    (B, S, F) bool, real frames
+    input_features       (B, S, M, L) float log-mel                   column_mask   (B, S, L) bool, real columns
+    snippet_mask         (B, S) bool, false for the padding at the end of a shorter row
+    """
+
+    pixel_values_videos: Tensor | None = None
+    frame_mask: Tensor | None = None
+    input_features: Tensor | None = None
+    column_mask: Tensor | None = None
+    snippet_mask: Tensor | None = None
+
+    def complete(self, sizes: Sizes, like: Tensor) -> Inputs:
+        """Fills what is None or masked, so that every parameter takes part and nothing under a mask is ever read.
+
+        No picture becomes zeros, a frame missing in a snippet that has others its nearest neighbour; no sound, silence.
+        """
+        first = next((value for value in (self.pixel_values_videos, self.input_features) if value is not None), None)
+        if first is None and self.snippet_mask is None:
+            raise ValueError("nothing to watch: give pixel_values_videos, input_features or both (or a snippet_mask)")
+        shape = first.shape[:2] if first is not None else self.snippet_mask.shape  # type: ignore[union-attr]
+        if 0 in shape:
+            raise ValueError(
+                f"expected at least one clip and one snippet, found {shape[0]} and {shape[1]}; mask what is absent"
+            )
+
+        def mask(given: Tensor | None, present: Tensor | None, *rest: int) -> Tensor:
+            if given is not None:
+                return given.bool()
+            return torch.full((*shape, *rest), present is not None, dtype=torch.bool, device=like.device)
+
+        def signal(given: Tensor | None, *rest: int) -> Tensor:
+            if given is None:
+                return like.new_zeros(*shape, *rest)
+            if given.shape[2:] != rest:
+                raise ValueError(f"expected (batch, snippets, {', '.join(map(str, rest))}), found {tuple(given.shape)}")
+            return given.to(like.dtype)
+
+        snippet_mask = mask(self.snippet_mask, like)
+        frame_mask = mask(self.frame_mask, self.pixel_values_videos, sizes.frames) & snippet_mask[..., None]
+        column_mask = mask(self.column_mask, self.input_features, sizes.columns) & snippet_mask[..., None]
+        pixels = signal(self.pixel_values_videos, sizes.frames, CHANNELS, sizes.height, sizes.width)
+        spectrogram = signal(self.input_features, sizes.mels, sizes.columns)
+        spectrogram = spectrogram.masked_fill(~column_mask.unsqueeze(2), SILENCE)
+        return Inputs(nearest_frames(pixels, frame_mask), frame_mask, spectrogram, column_mask, snippet_mask)
+
+    def snippets(self, first: int, end: int) -> Inputs:
+        """The snippets [first, end) of every row."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Inputs(**{name: None if value is None else value[:, first:end] for name, value in values.items()})
+
+
+def nearest_frames(pixels: Tensor, mask: Tensor) -> Tensor:
+    """(B, S, F, C, H, W), mask (B, S, F): a missing frame becomes the nearest real one of its snippet, the earlier of
+    two as near (as `signals.snippet_pixels` does); where a snippet has none, zeros."""
+    if bool(mask.all()):
+        return pixels
+    places = torch.arange(mask.shape[-1], device=mask.device)
+    distance = 2 * (places[:, None] - places).abs() + (places > places[:, None])
+    chosen = distance.masked_fill(~mask.unsqueeze(-2), 3 * len(places)).argmin(dim=-1)
+    filled = pixels.gather(2, chosen[..., None, None, None].expand_as(pixels))
+    return filled.masked_fill(~mask.any(dim=-1)[..., None, None, None, None], 0.0)
+
+
+def silence_before(sizes: Sizes) -> np.ndarray:
+    """The sound before the first snippet of a stream."""
+    return np.zeros(left_samples(sizes), np.float32)
+
+
+def snippet_inputs(
+    frames: np.ndarray | Sequence[np.ndarray] | None, pieces: Cut, before: np.ndarray, sizes: Sizes
+) -> Inputs:
+    """Cut snippets as inputs (1, S, ...). `before` is the sound just before them, see `signals.left_samples`."""
+    pixels, frame_mask = snippet_pixels([] if frames is None else frames, pieces.frames, sizes)
+    spectrogram = snippet_spectrograms(pieces.waveform, before, sizes)
+    real = torch.ones(1, len(pixels), dtype=torch.bool)
+    return Inputs(pixels[None], frame_mask[None], spectrogram[None], column_mask(pieces.heard, sizes)[None], real)
+
+
+def without(inputs: Inputs, *, picture: bool = False, sound: bool = False) -> Inputs:
+    """The same inputs with picture or sound taken away."""
+    if picture:
+        assert inputs.pixel_values_videos is not None
+        assert inputs.frame_mask is not None
+        inputs = replace(
+            inputs,
+            pixel_values_videos=torch.zeros_like(inputs.pixel_values_videos),
+            frame_mask=torch.zeros_like(inputs.frame_mask),
+        )
+    if sound:
+        assert inputs.input_features is not None
+        assert inputs.column_mask is not None
+        inputs = replace(
+            inputs,
+            input_features=torch.zeros_like(inputs.input_features),
+            column_mask=torch.zeros_like(inputs.column_mask),
+        )
+    return inputs
+
+
+def join_inputs(parts: Sequence[Inputs]) -> Inputs:
+    """Clips of different lengths as one batch, padded at the end under false masks."""
+    longest = max(part.snippet_mask.shape[1] for part in parts)  # type: ignore[union-attr]
+
+    def join(name: str) -> Tensor:
+        values = []
+        for part in parts:
+            value = getattr(part, name)
+            missing = longest - value.shape[1]
+            values.append(
+                torch.cat([value, value.new_zeros(1, missing, *value.shape[2:])], dim=1) if missing else value
+            )
+        return torch.cat(values)
+
+    return Inputs(*(join(name) for name in Inputs.__dataclass_fields__))

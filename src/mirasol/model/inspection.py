@@ -1,0 +1,100 @@
+"""Sizes as numbers: parameters by component, tokens per snippet, bytes of a streaming state.
+
+Everything is built on the meta device: shapes without values, so that the largest preset takes no memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .layers import Cache
+from .mirasol import on_meta
+from .sizes import Sizes
+from .state import CombinerState, LatentState, MemoryState, MirasolState
+
+# component -> the start of its parameters' names; the first that fits counts
+COMPONENTS = {
+    "tubes": "encoder.tubes.",
+    "patches": "encoder.patches.",
+    "vit": "encoder.vit.",
+    "combiner": "encoder.combiner.",
+    "latent_model": "encoder.latent_model.",
+    "encoder_other": "encoder.",
+    "reconstruction": "reconstruction.",
+    "embedding": "decoder.embed.",
+    "decoder": "decoder.",
+    "lm_head": "lm_head.",
+}
+TEXT = ("embedding", "decoder", "lm_head")
+PRESENCE = 2  # presence tokens per snippet, one for each modality
+
+
+def count_components(model: nn.Module) -> dict[str, int]:
+    """Parameters by component. A weight that two components share counts once, for the first of its names."""
+    counts = dict.fromkeys(COMPONENTS, 0)
+    for name, parameter in model.named_parameters():  # leaves out the second name of a shared weight
+        home = next((component for component, start in COMPONENTS.items() if name.startswith(start)), None)
+        assert home is not None, name
+        counts[home] += parameter.numel()
+    return counts
+
+
+def full_state(sizes: Sizes, batch: int = 1) -> MirasolState:
+    """The state of a stream that has run longer than anything is kept, on the meta device, at float32."""
+
+    def floats(*shape: int) -> Tensor:
+        return torch.empty(batch, *shape, device="meta")
+
+    def whole(*shape: int) -> Tensor:
+        return torch.empty(batch, *shape, dtype=torch.long, device="meta")
+
+    def caches(layers: int, positions: int) -> tuple[Cache, ...]:
+        shape = (sizes.av_heads, positions, sizes.head_width)
+        return tuple(Cache(floats(*shape), floats(*shape)) for _ in range(layers))
+
+    if sizes.combiner == "causal":
+        per_snippet = sizes.tube_tokens + sizes.patch_tokens + PRESENCE + sizes.combined
+        kept = (sizes.combiner_snippets - 1) * per_snippet
+        combiner = CombinerState(caches=caches(sizes.combiner_layers, kept), numbers=whole(kept))
+    elif sizes.combiner == "ttm":
+        numbers = torch.empty(batch, sizes.memory, dtype=torch.float64, device="meta")
+        written = torch.empty(batch, dtype=torch.bool, device="meta")
+        combiner = CombinerState(memory=MemoryState(floats(sizes.memory, sizes.av_width), numbers, written))
+    else:
+        combiner = CombinerState()
+    before = sizes.context_snippets - 1
+    return MirasolState(
+        count=whole(),
+        combiner=combiner,
+        latent=LatentState(caches(sizes.latent_layers, before * sizes.combined), whole(before)),
+        latents=floats(sizes.context_snippets, sizes.combined, sizes.av_width),
+        numbers=whole(sizes.context_snippets),
+    )
+
+
+def inspect(sizes: Sizes) -> dict[str, Any]:
+    """The numbers of a model of these sizes.
+
+    total, audio_video, text   parameters; audio_video + text = total
+    components                 parameters by component, each counted once
+    tokens_per_snippet         tokens of one snippet at each stage
+    seconds_per_snippet        seconds
+    state_bytes                of a stream of any length, once it is longer than `context_snippets`, for one viewer
+    """
+    components = count_components(on_meta(sizes))
+    total, text = sum(components.values()), sum(components[name] for name in TEXT)
+    return {
+        "total": total,
+        "audio_video": total - text,
+        "audio_video_share": round((total - text) / total, 4),
+        "text": text,
+        "components": components,
+        "tokens_per_snippet": sizes.tokens_per_snippet(),
+        "seconds_per_snippet": sizes.snippet_seconds,
+        "context_snippets": sizes.context_snippets,
+        "context_tokens": sizes.context_tokens,
+        "state_bytes": full_state(sizes).bytes(),
+    }

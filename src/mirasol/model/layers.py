@@ -1,0 +1,262 @@
+"""The one attention, the one block and the one cache type of the model, for any batch B and any width D.
+
+`Attention` serves the ViT, the combiners, the Token Turing Machine, the latent model and both attentions of the text
+decoder. Keys and values that are kept between calls travel as values: `Cache` goes in, a new `Cache` comes out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class KeyValues(Protocol):
+    """What `Attention` asks of a cache; `Cache` below, and the skin's view of a Hugging Face cache, give it."""
+
+    keys: Tensor
+    values: Tensor
+
+    def append(self, keys: Tensor, values: Tensor) -> KeyValues:
+        """With these (B, heads, C, head width) after the others."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Keys and values (B, heads, C, head width) of positions seen so far; `append` makes a new one."""
+
+    keys: Tensor
+    values: Tensor
+
+    @classmethod
+    def empty(cls, batch: int, heads: int, head_width: int, like: Tensor) -> Cache:
+        """No positions yet, on the device and in the dtype of `like`."""
+        nothing = like.new_zeros(batch, heads, 0, head_width)
+        return cls(nothing, nothing)
+
+    def append(self, keys: Tensor, values: Tensor) -> Cache:
+        """A cache with these positions after the others; this one stays as it is."""
+        return Cache(torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2))
+
+    def keep_last(self, positions: int, order: Tensor | None = None) -> Cache:
+        """The last `positions`; `order` (B, C) from `state.padding_first` is applied before."""
+        keys, values = self.keys, self.values
+        if order is not None:
+            index = order[:, None, :, None].expand_as(keys)
+            keys, values = keys.gather(2, index), values.gather(2, index)
+        start = max(0, keys.shape[2] - positions)
+        return Cache(keys[:, :, start:], values[:, :, start:])
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax attention of (B, heads, Q, d) over (B, kv heads, C, d).
+
+    `mask` is boolean, broadcastable to (B, heads, Q, C), true where a query may look. A query that may look nowhere
+    looks everywhere: its result is finite and must be masked by whoever made it.
+    """
+    if mask is not None:
+        mask = mask | ~mask.any(dim=-1, keepdim=True)
+    grouped = queries.shape[1] != keys.shape[1]
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, enable_gqa=grouped)
+
+
+def attend_naive(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """The same as `attend`, written out: the reference that tests compare with."""
+    repeat = queries.shape[1] // keys.shape[1]
+    keys, values = (kept.repeat_interleave(repeat, dim=1) for kept in (keys, values))
+    scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~(mask | ~mask.any(dim=-1, keepdim=True)), float("-inf"))
+    return scores.softmax(dim=-1) @ values
+
+
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary positions: turns each pair (first half, second half) of x (B, heads, Q, d) by its angle.
+
+    `turn` holds cosines and sines (B or 1, 1, Q, d/2), from `positions.rotary`.
+    """
+    cos, sin = turn
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of x (B, Q, D) over itself, over a context (B, C, Dc), or over what a cache holds.
+
+    New keys come from `context` where the layer was built with a `context_width`, else from `x` (or from `keys_from`,
+    where only some of the positions ask); a cross-attention called without a context looks at its cache alone.
+    Returns the result (B, Q, D) and the cache (None if none came).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        kv_heads: int | None = None,
+        context_width: int | None = None,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads or heads, width // heads
+        self.is_cross = context_width is not None
+        self.q_proj = nn.Linear(width, width, bias=bias)
+        self.k_proj = nn.Linear(context_width or width, self.kv_heads * self.head_width, bias=bias)
+        self.v_proj = nn.Linear(context_width or width, self.kv_heads * self.head_width, bias=bias)
+        self.o_proj = nn.Linear(width, width, bias=bias)
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: KeyValues | None = None,
+        turn: tuple[Tensor, Tensor] | None = None,
+        keys_from: Tensor | None = None,
+    ) -> tuple[Tensor, KeyValues | None]:
+        """`mask` as in `attend`, over all keys, those of the cache first; `turn`, see `rotate`, of the new ones."""
+        queries = rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads)
+        source = context if self.is_cross else x if keys_from is None else keys_from
+        kept: Any = cache
+        if source is not None:
+            keys = rearrange(self.k_proj(source), "b c (h d) -> b h c d", h=self.kv_heads)
+            values = rearrange(self.v_proj(source), "b c (h d) -> b h c d", h=self.kv_heads)
+            if turn is not None:
+                keys = rotate(keys, turn)
+            kept = Cache(keys, values) if cache is None else cache.append(keys, values)
+        if turn is not None:
+            queries = rotate(queries, turn)
+        attended = attend(queries, kept.keys, kept.values, mask)
+        return self.o_proj(rearrange(attended, "b h q d -> b q (h d)")), None if cache is None else kept
+
+
+class Mlp(nn.Module):
+    """(..., width) -> (..., out or width): up to `hidden`, GELU (its tanh form), down."""
+
+    def __init__(self, width: int, hidden: int, out: int | None = None) -> None:
+        super().__init__()
+        self.up_proj = nn.Linear(width, hidden)
+        self.down_proj = nn.Linear(hidden, out or width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.gelu(self.up_proj(x), approximate="tanh"))
+
+
+class GatedMlp(nn.Module):
+    """(..., width) -> (..., width): down(silu(gate) * up), without biases."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(width, hidden, bias=False)
+        self.up_proj = nn.Linear(width, hidden, bias=False)
+        self.down_proj = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+def layer_norm(width: int) -> nn.LayerNorm:
+    """With the epsilon that the whole audio-video side uses (and the official Token Turing Machine)."""
+    return nn.LayerNorm(width, eps=1e-6)
+
+
+class Block(nn.Module):
+    """Pre-norm Transformer block: self-attention, cross-attention if a `context_width` is given, MLP.
+
+    Two kinds: `Block(...)` has LayerNorm, biases and GELU (audio-video side), `Block(..., gated=True)` RMSNorm, no
+    biases and a gated MLP (text side). `caches` is a pair (own, context) of caches, each may be None.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        kv_heads: int | None = None,
+        context_width: int | None = None,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def norm() -> nn.Module:
+            return nn.RMSNorm(width, eps=1e-6) if gated else layer_norm(width)
+
+        self.attention_norm = norm()
+        self.attention = Attention(width, heads, kv_heads=kv_heads, bias=not gated)
+        if context_width is not None:
+            self.cross_norm = norm()
+            self.cross_attention = Attention(width, heads, context_width=context_width, bias=not gated)
+        self.mlp_norm = norm()
+        self.mlp = GatedMlp(width, hidden) if gated else Mlp(width, hidden)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        caches: tuple[KeyValues | None, KeyValues | None] = (None, None),
+        turn: tuple[Tensor, Tensor] | None = None,
+        context: Tensor | None = None,
+        context_mask: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[KeyValues | None, KeyValues | None]]:
+        """x (B, Q, D), context (B, C, Dc) -> (B, Q, D), caches. Masks are boolean, (B or 1, 1, Q or 1, keys)."""
+        attended, own = self.attention(self.attention_norm(x), mask=mask, cache=caches[0], turn=turn)
+        x = x + attended
+        other = caches[1]
+        if hasattr(self, "cross_attention"):
+            attended, other = self.cross_attention(self.cross_norm(x), context, context_mask, other)
+            if context_mask is not None:  # (B, 1, 1, C): a row with nothing to look at takes nothing
+                attended = attended * context_mask.any(dim=-1)
+            x = x + attended
+        return x + self.mlp(self.mlp_norm(x)), (own, other)
+
+    def last(self, x: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
+        """What `forward` gives at the last `count` positions (B, count, D), without computing the others."""
+        normed = self.attention_norm(x)
+        attended, _ = self.attention(normed[:, -count:], mask=mask, keys_from=normed)
+        x = x[:, -count:] + attended
+        return x + self.mlp(self.mlp_norm(x))
+
+
+def initialise(module: nn.Module, init: Any = nn.init) -> None:
+    """Fills one module's own parameters; `init` is `torch.nn.init` or anything with the same functions.
+
+    | parameter                                  | start                              |
+    |--------------------------------------------|------------------------------------|
+    | weight of a linear layer                   | normal, deviation 1/sqrt(inputs)   |
+    | o_proj and down_proj (end of a residual)   | the same, halved                   |
+    | bias                                       | 0                                  |
+    | norm weight                                | 1                                  |
+    | text embedding                             | normal, deviation 1/sqrt(width)    |
+    | learned tokens and queries (`*_tokens`)    | normal, deviation 0.5              |
+    | learned position tables (`*_positions`)    | normal, deviation 0.02             |
+    """
+    ends = ("o_proj", "down_proj")
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear):
+            deviation = child.in_features**-0.5 * (0.5 if name in ends else 1.0)
+            init.normal_(child.weight, std=deviation)
+            if child.bias is not None:
+                init.zeros_(child.bias)
+        elif isinstance(child, nn.Embedding):
+            init.normal_(child.weight, std=child.embedding_dim**-0.5)
+        elif isinstance(child, nn.LayerNorm | nn.RMSNorm):
+            init.ones_(child.weight)
+            if getattr(child, "bias", None) is not None:
+                init.zeros_(child.bias)
+    for name, parameter in module.named_parameters(recurse=False):
+        if name.endswith("_tokens"):
+            init.normal_(parameter, std=0.5)
+        elif name.endswith("_positions"):
+            init.normal_(parameter, std=0.02)
+
+
+def initialise_all(model: nn.Module, init: Any = nn.init) -> None:
+    """`initialise` on every module inside."""
+    for module in model.modules():
+        initialise(module, init)

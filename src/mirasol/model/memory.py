@@ -1,0 +1,172 @@
+"""The Token Turing Machine (arXiv 2211.09119): a memory of R tokens that is read, processed and written every snippet.
+
+One step, `TokenTuringMachine`:  memory (B, R, D), input (B, N, D) -> memory (B, R, D), output (B, K, D)
+
+    z = read([memory, input])            summarise R + N tokens to K
+    o = process(z)                       a Transformer over the K tokens: the output
+    memory = write([memory, input, o])   summarise R + N + K tokens to R: what is not selected is forgotten
+
+Cost per step does not depend on how much has gone by, so a stream costs O(time), and the state has a fixed size.
+The numbers equal those of the official JAX module (scenic, projects/token_turing) for the same weights. How its
+parameters map to ours (a Flax kernel is the transpose of a weight; attention kernels are first flattened over heads):
+
+| official                                              | here                                             |
+|-------------------------------------------------------|--------------------------------------------------|
+| TokenLearnerModuleV11_0 (read), _1 (write): LayerNorm_0 | read.norm, write.norm                          |
+| .../token_masking/Dense_0, Dense_1                    | read.mlp.up_proj, .down_proj; write.mlp...       |
+| TokenLearnerMHA_0 (read), _1 (write): tokens          | read.query_tokens, write.query_tokens            |
+| .../attn/query, key, value, out                       | read.attention.q_proj k_proj v_proj o_proj; ...  |
+| read_pos_embed, write_pos_embed                       | read_positions, write_positions                  |
+| Encoder_0/posembed_input                              | process_positions                                |
+| Encoder_0/encoderblock_l/LayerNorm_0, LayerNorm_1     | process.l.attention_norm, process.l.mlp_norm     |
+| .../MultiHeadDotProductAttention_0 query key value out | process.l.attention.q_proj k_proj v_proj o_proj |
+| .../MlpBlock_0/Dense_0, Dense_1                       | process.l.mlp.up_proj, process.l.mlp.down_proj   |
+| Encoder_0/encoder_norm                                | process_norm                                     |
+
+What we add stands outside the step: masked tokens are never selected, and every memory token carries its time, the
+mean of the times of the tokens it was made of, weighted as they were selected (BLIP-3-Video found that stamps help).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from .layers import Attention, Block, Mlp, layer_norm
+from .sizes import Sizes
+from .state import CombinerState, MemoryState
+
+
+class TokenLearner(nn.Module):
+    """Selects `count` weighted sums of the tokens: an MLP scores each token, a softmax runs over tokens."""
+
+    def __init__(self, width: int, count: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.norm = layer_norm(width)
+        self.mlp = Mlp(width, hidden, count)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, N, D), mask (B, N) -> selected (B, count, D) and the weights (B, count, N)."""
+        logits = self.mlp(self.norm(tokens)).transpose(1, 2)
+        if mask is not None:
+            logits = logits.masked_fill(~mask.unsqueeze(1), float("-inf"))
+        weights = logits.softmax(dim=-1)
+        return weights @ tokens, weights
+
+
+class QueryLearner(nn.Module):
+    """Selects by cross-attention from `count` learned queries, no residual (official name: TL-MHA)."""
+
+    def __init__(self, width: int, count: int, heads: int = 8) -> None:
+        super().__init__()
+        self.query_tokens = nn.Parameter(torch.empty(count, width))
+        self.attention = Attention(width, heads, context_width=width)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, N, D), mask (B, N) -> selected (B, count, D) and the mean weights over heads (B, count, N)."""
+        queries = self.query_tokens.expand(tokens.shape[0], -1, -1)
+        keys = None if mask is None else mask[:, None, None, :]
+        selected, _ = self.attention(queries, tokens, mask=keys)
+        return selected, self.weights(queries, tokens, keys)
+
+    def weights(self, queries: Tensor, tokens: Tensor, keys: Tensor | None) -> Tensor:
+        """How much of each token went into each query, mean over heads: (B, count, N); `keys` (B, 1, 1, N) masks."""
+        heads = self.attention.heads
+        q = self.attention.q_proj(queries).unflatten(-1, (heads, -1)).transpose(1, 2)
+        k = self.attention.k_proj(tokens).unflatten(-1, (heads, -1)).transpose(1, 2)
+        scores = q @ k.transpose(-1, -2) / self.attention.head_width**0.5
+        if keys is not None:
+            scores = scores.masked_fill(~keys, float("-inf"))
+        return scores.softmax(dim=-1).mean(dim=1)
+
+
+def make_learner(select: str, width: int, count: int, hidden: int) -> nn.Module:
+    """What summarises tokens to `count`: the one place where `Sizes.ttm_select` is looked at."""
+    if select == "tokenlearner":
+        return TokenLearner(width, count, hidden)
+    if select == "mha":
+        return QueryLearner(width, count)
+    raise ValueError(f"ttm_select must be 'tokenlearner' or 'mha'; found {select!r}")
+
+
+class TokenTuringMachine(nn.Module):
+    """One step of the official machine; the same weights at every step. `inputs` is N, fixed by the position tables."""
+
+    def __init__(
+        self, width: int, heads: int, mlp: int, layers: int, *, memory: int, inputs: int, outputs: int,
+        select: str = "tokenlearner", hidden: int = 64, positions: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.read = make_learner(select, width, outputs, hidden)
+        self.write = make_learner(select, width, memory, hidden)
+        self.process = nn.ModuleList(Block(width, heads, mlp) for _ in range(layers))
+        self.process_norm = layer_norm(width)
+        self.process_positions = nn.Parameter(torch.zeros(outputs, width))
+        if positions:
+            self.read_positions = nn.Parameter(torch.zeros(memory + inputs, width))
+            self.write_positions = nn.Parameter(torch.zeros(memory + inputs + outputs, width))
+        else:
+            self.read_positions = self.write_positions = None
+
+    def forward(self, memory: Tensor, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """memory (B, R, D), tokens (B, N, D), mask (B, N) -> memory, output (B, K, D), write weights (B, R, R+N+K)."""
+        seen = torch.cat([memory, tokens], dim=1)
+        seen_mask = None if mask is None else torch.cat([mask.new_ones(memory.shape[:2]), mask], dim=1)
+        placed = seen if self.read_positions is None else seen + self.read_positions
+        x = self.read(placed, seen_mask)[0] + self.process_positions
+        for block in self.process:
+            x, _ = block(x)
+        output = self.process_norm(x)
+        everything = torch.cat([seen, output], dim=1)
+        mask = None if seen_mask is None else torch.cat([seen_mask, seen_mask.new_ones(output.shape[:2])], dim=1)
+        placed = everything if self.write_positions is None else everything + self.write_positions
+        memory, weights = self.write(placed, mask)
+        return memory, output, weights
+
+
+class TuringCombiner(nn.Module):
+    """The machine as a combiner: unrolled over the snippets of a call, its memory carried in the state."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.machine = TokenTuringMachine(
+            sizes.av_width, sizes.av_heads, sizes.av_mlp, sizes.combiner_layers,
+            memory=sizes.memory, inputs=sizes.tube_tokens + sizes.patch_tokens + 2, outputs=sizes.combined,
+            select=sizes.ttm_select, hidden=sizes.ttm_hidden,
+        )  # fmt: skip
+
+    def start(self, batch: int, like: Tensor) -> CombinerState:
+        """An empty memory: zeros, as in the official module."""
+        tokens = like.new_zeros(batch, self.sizes.memory, self.sizes.av_width)
+        numbers = torch.zeros(batch, self.sizes.memory, dtype=torch.float64, device=like.device)
+        written = torch.zeros(batch, dtype=torch.bool, device=like.device)
+        return CombinerState(memory=MemoryState(tokens, numbers, written))
+
+    def forward(
+        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
+    ) -> tuple[Tensor, CombinerState]:
+        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), state; padding leaves its row untouched."""
+        memory, outputs = state.memory, []
+        assert memory is not None
+        for at in range(tokens.shape[1]):
+            new, output, weights = self.machine(memory.tokens, tokens[:, at], mask[:, at])
+            outputs.append(output)
+            memory = self.keep(memory, new, weights.detach(), snippets[:, at])
+        return torch.stack(outputs, dim=1), replace(state, memory=memory)
+
+    def keep(self, old: MemoryState, tokens: Tensor, weights: Tensor, number: Tensor) -> MemoryState:
+        """The memory after a write, where the row's snippet is real. `weights` (B, R, R+N+K) says what went where;
+        what came from a memory not yet written counts as coming from this snippet."""
+        real, kept = number >= 0, old.tokens.shape[1]
+        now = number.double()
+        before = torch.where(old.written[:, None], old.numbers, now[:, None])
+        share = weights[:, :, :kept].double()
+        numbers = (share * before[:, None, :]).sum(-1) + (1 - share.sum(-1)) * now[:, None]
+        return MemoryState(
+            torch.where(real[:, None, None], tokens, old.tokens),
+            torch.where(real[:, None], numbers, old.numbers),
+            old.written | real,
+        )

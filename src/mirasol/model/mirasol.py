@@ -1,0 +1,168 @@
+"""The whole model in plain PyTorch: encoder, text decoder, output layer, reconstruction heads.
+
+    model(inputs, ids, labels=...) -> Output: logits or losses, and the state
+    model.generate(context, mask, prompts) -> answers, greedy, with how sure it was
+
+The Hugging Face skin (`modeling_mirasol.py`) holds the same parts under the same names and adds what its users expect.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from .decoder import Decoder
+from .encoder import Encoder
+from .inputs import Inputs
+from .layers import initialise_all
+from .reconstruction import Reconstruction
+from .sizes import Sizes
+from .state import MirasolState
+
+IGNORE = -100  # a label that counts for nothing
+
+
+@dataclass(frozen=True)
+class Output:
+    """`loss` is the weighted sum; each named loss is a number of its own. `spread` is the deviation of the combined
+    tokens over the batch: near zero, the latent loss has collapsed."""
+
+    logits: Tensor | None = None
+    loss: Tensor | None = None
+    text: Tensor | None = None
+    latent: Tensor | None = None
+    video: Tensor | None = None
+    audio: Tensor | None = None
+    spread: Tensor | None = None
+    state: MirasolState | None = None
+
+
+def text_loss(lm_head: nn.Module, hidden: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
+    """Cross-entropy of the next id; logits are made only where a label counts. labels (B, T), IGNORE = no target.
+
+    `count`: divide by this number of targets instead of the batch's own (gradient accumulation).
+    """
+    targets = labels[:, 1:]
+    counts = targets != IGNORE
+    logits = lm_head(hidden[:, :-1][counts]).float()
+    total = F.cross_entropy(logits, targets[counts], reduction="sum") + 0 * hidden.sum()
+    return total / (counts.sum().clamp(min=1) if count is None else count)
+
+
+class Mirasol(nn.Module):
+    """Encoder, text decoder, output layer and reconstruction heads, of the given sizes; newly made, all random."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.encoder = Encoder(sizes)
+        self.decoder = Decoder(sizes)
+        self.lm_head = nn.Linear(sizes.text_width, sizes.vocabulary, bias=False)
+        self.reconstruction = Reconstruction(sizes)
+        initialise_all(self)
+        if sizes.tied:
+            self.lm_head.weight = self.decoder.embed.weight
+
+    def forward(
+        self,
+        inputs: Inputs,
+        ids: Tensor,
+        labels: Tensor | None = None,
+        text_mask: Tensor | None = None,
+        rows: Tensor | None = None,
+        state: MirasolState | None = None,
+    ) -> Output:
+        """ids (B or more, T); `rows` says which clip of the batch each row of text belongs to (default: one each)."""
+        inputs = inputs.complete(self.sizes, self.encoder.mask_tokens)
+        latents, combined, state = self.encoder(inputs, state)
+        context, mask = self.encoder.context(state)
+        if rows is not None:
+            context, mask = context[rows], mask[rows]
+        hidden, _ = self.decoder(ids, context, mask, text_mask=text_mask)
+        if labels is None:
+            return Output(logits=self.lm_head(hidden), state=state)
+        text = text_loss(self.lm_head, hidden, labels)
+        return self.losses(text, latents, combined, inputs, state)
+
+    def losses(self, text: Tensor, latents: Tensor, combined: Tensor, inputs: Inputs, state: MirasolState) -> Output:
+        """The named losses and their sum from what the forward gave; `inputs` are complete (see `Inputs.complete`)."""
+        latent, video, audio = self.reconstruction.losses(latents, combined, inputs, self.encoder.patches)
+        sizes = self.sizes
+        loss = text + sizes.latent_weight * latent + sizes.video_weight * video + sizes.audio_weight * audio
+        spread = combined.detach()[inputs.snippet_mask].std(dim=0).mean()
+        return Output(None, loss, text, latent, video, audio, spread, state)
+
+    @torch.no_grad()
+    def generate(
+        self, context: Tensor, context_mask: Tensor, prompts: Tensor, text_mask: Tensor, *, end: int, most: int = 48
+    ) -> tuple[list[list[int]], list[float]]:
+        """Greedy answers to left-padded prompts (B, T): ids without the end, and each whole answer's probability."""
+        caches = self.decoder.start(len(prompts), context)
+        hidden, caches = self.decoder(prompts, context, context_mask, caches, text_mask)
+        answers: list[list[int]] = [[] for _ in range(len(prompts))]
+        logs = torch.zeros(len(prompts))
+        open_rows = torch.ones(len(prompts), dtype=torch.bool)
+        for _ in range(most):
+            scores = self.lm_head(hidden[:, -1]).float().log_softmax(dim=-1)
+            best, ids = scores.max(dim=-1)
+            logs += torch.where(open_rows, best.cpu(), 0.0)
+            open_rows &= (ids != end).cpu()
+            for row in open_rows.nonzero()[:, 0].tolist():
+                answers[row].append(int(ids[row]))
+            if not open_rows.any() or text_mask.shape[1] >= self.sizes.text_positions:
+                break
+            text_mask = torch.cat([text_mask, text_mask.new_ones(len(prompts), 1)], dim=1)
+            hidden, caches = self.decoder(ids[:, None], None, context_mask, caches, text_mask)
+        return answers, logs.exp().tolist()
+
+    # Files: `config.json` and `model.safetensors`, the same that the Hugging Face skin writes and reads.
+    @classmethod
+    def load(cls, folder: str | Path) -> Mirasol:
+        """From a folder with `config.json` and `model.safetensors`: in float32, ready to answer, on the CPU."""
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        for name in ("config.json", "model.safetensors"):
+            if not (folder / name).is_file():
+                raise ValueError(
+                    f"expected {name} in the model folder {folder}, found none; is this a Mirasol checkpoint?"
+                )
+        values = json.loads((folder / "config.json").read_text())
+        if "sizes" not in values:
+            raise ValueError(f"expected 'sizes' in {folder / 'config.json'}: this is no Mirasol checkpoint")
+        model = on_meta(Sizes.from_dict(values["sizes"]))
+        weights = load_file(folder / "model.safetensors")
+        if model.sizes.tied:
+            weights.setdefault("lm_head.weight", weights["decoder.embed.weight"])
+        model.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
+        if model.sizes.tied:
+            model.lm_head.weight = model.decoder.embed.weight
+        return model.eval()
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out the functions of `torch.nn.init`: on the meta device they import PyTorch's compiler, seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def on_meta(sizes: Sizes) -> Mirasol:
+    """A model of shapes alone: no memory, no values; for counting, and to be filled with weights from a file."""
+    with torch.device("meta"), _Unfilled():
+        return Mirasol(sizes)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Every parameter once, tied ones too."""
+    return sum(parameter.numel() for parameter in set(model.parameters()))

@@ -1,0 +1,69 @@
+"""Fixed positions: sine-cosine for tubes, patches and seconds, rotary angles for sequences. Functions, never buffers.
+
+Sine-cosine positions follow TubeViT (arXiv 2212.03229): a token is placed at the centre of its tube in
+video coordinates (kernel, stride and offset included), with frequencies 10000^(-j/J) for each axis.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from .sizes import Sizes, TubeShape
+
+
+def sincos(coordinates: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
+    """(..., axes) coordinates -> (..., width): sine and cosine of every axis at width // (2 axes) frequencies.
+
+    What is left over of the width stays zero. Computed in float64, given back in float32.
+    """
+    axes = coordinates.shape[-1]
+    count = width // (2 * axes)
+    if count < 1:
+        raise ValueError(f"a width of at least {2 * axes} is needed for {axes} axes; found {width}")
+    steps = torch.arange(count, dtype=torch.float64, device=coordinates.device)
+    angles = coordinates.double().unsqueeze(-1) * longest ** (-steps / count)
+    waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-3)
+    return torch.nn.functional.pad(waves, (0, width - waves.shape[-1])).float()
+
+
+def tube_centres(tube: TubeShape, lengths: tuple[int, int, int]) -> Tensor:
+    """Centres (tokens, 3) of one tube shape on a (frames, height, width) clip: frames and pixels, time outermost."""
+    axes = []
+    for length, kernel, stride, offset in zip(lengths, *tube, strict=True):
+        axes.append(torch.arange(offset, length - kernel + 1, stride, dtype=torch.float64) + kernel / 2)
+    return torch.cartesian_prod(*axes)
+
+
+def tube_positions(sizes: Sizes) -> Tensor:
+    """(Nv, D) positions of all tubes of a snippet, in the order of their tokens."""
+    lengths = (sizes.frames, sizes.height, sizes.width)
+    centres = torch.cat([tube_centres(tube, lengths) for tube in sizes.tubes])
+    return sincos(centres, sizes.av_width)
+
+
+def patch_positions(sizes: Sizes) -> Tensor:
+    """(Na, D) positions of the spectrogram patches of a snippet: centre in mel bins and in columns, mel outermost."""
+    (rows, columns), (height, width) = sizes.patch_grid, sizes.patch
+    low = (torch.arange(rows, dtype=torch.float64) + 0.5) * height
+    early = (torch.arange(columns, dtype=torch.float64) + 0.5) * width
+    return sincos(torch.cartesian_prod(low, early), sizes.av_width)
+
+
+def seconds_features(seconds: Tensor, width: int) -> Tensor:
+    """(...) seconds -> (..., width): sines and cosines with periods from 2 seconds to about 3 days."""
+    count = width // 2
+    periods = 2.0 * (130_000.0 ** (torch.arange(count, dtype=torch.float64, device=seconds.device) / max(1, count - 1)))
+    angles = seconds.double().unsqueeze(-1) * (2 * math.pi / periods)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
+
+
+def rotary(positions: Tensor, head_width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (B, 1, Q, head_width / 2) for whole-number positions (B, Q)."""
+    steps = torch.arange(head_width // 2, dtype=torch.float64, device=positions.device)
+    angles = positions.double().unsqueeze(-1) * base ** (-2 * steps / head_width)
+    angles = rearrange(angles, "b q d -> b 1 q d")
+    return angles.cos().float(), angles.sin().float()

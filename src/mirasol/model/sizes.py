@@ -1,0 +1,248 @@
+"""The sizes of a Mirasol model as plain values, and the named presets.
+
+Everything else is derived from these numbers and never repeated: the clock (seconds per snippet), the columns of a
+snippet's spectrogram, the tokens at each stage, the bytes of a streaming state. Divisions that must be exact raise.
+
+Letters, the same in every file of this folder: `B` batch, `S` snippets, `F` frames per snippet, `C H W` pixels,
+`M` mel bins, `L` spectrogram columns per snippet, `N` tokens per snippet (`Nv` tubes + `Na` patches), `K` combined
+tokens per snippet, `R` memory tokens, `T` text positions, `V` vocabulary, `D` width.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+COMBINERS = ("local", "causal", "ttm")
+TubeShape = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]  # kernel, stride, offset
+
+
+def exact(numerator: float, denominator: float, what: str) -> int:
+    """The quotient as a whole number of at least one; `ValueError` where it is not one."""
+    quotient = numerator / denominator
+    if quotient < 1 or abs(quotient - round(quotient)) > 1e-9:
+        raise ValueError(f"{what} must be a whole number: {numerator} / {denominator} = {quotient:g}")
+    return round(quotient)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """All sizes of a model. Lengths of time are in seconds, of pictures in pixels, of sound in samples."""
+
+    # Clock and signal.
+    frame_rate: float = 4.0  # frames per second that the model sees
+    frames: int = 4  # F
+    height: int = 48  # H
+    width: int = 72  # W
+    sample_rate: int = 16_000
+    hop: int = 320  # samples between two spectrogram columns
+    window: int = 640  # samples under one column's Fourier transform
+    mels: int = 64  # M
+    tubes: tuple[TubeShape, ...] = (
+        ((1, 8, 8), (4, 8, 8), (1, 0, 0)),
+        ((4, 16, 16), (4, 16, 16), (0, 0, 0)),
+        ((2, 24, 24), (2, 24, 24), (0, 0, 0)),
+        ((4, 4, 4), (4, 12, 12), (0, 4, 4)),
+    )
+    patch: tuple[int, int] = (16, 10)  # mel bins and columns of one spectrogram patch
+
+    # Audio-video side.
+    av_width: int = 128  # D
+    av_heads: int = 4
+    av_mlp: int = 512
+    vit_layers: int = 3
+    combiner: str = "local"
+    combiner_layers: int = 2
+    combined: int = 8  # K
+    combiner_snippets: int = 4  # how many snippets the causal combiner sees, this one included
+    memory: int = 0  # R, memory tokens of the Token Turing Machine; 0 for the other combiners
+    ttm_select: str = "tokenlearner"  # how read and write summarise: "tokenlearner" or "mha"
+    ttm_hidden: int = 64  # hidden width of the TokenLearner's MLP
+    latent_layers: int = 2
+    context_snippets: int = 16  # how many snippets of latents text (and the latent model) may look back on
+
+    # Training signals.
+    mask_rate: float = 0.1  # share of combined tokens replaced by the mask token in training
+    latent_weight: float = 1.0  # weights of the losses; that of the text is 1
+    video_weight: float = 1.0
+    audio_weight: float = 1.0
+    reconstruct_layers: int = 1
+    reconstruct_video: bool = True
+    reconstruct_audio: bool = True
+    reconstruct_scale: int = 4  # the target picture is this many times smaller
+    reconstruct_patch: int = 6  # pixels of the small picture per side of one target patch
+
+    # Text side.
+    vocabulary: int = 576  # V
+    text_width: int = 128
+    text_layers: int = 3
+    text_heads: int = 4
+    text_kv_heads: int = 4
+    text_mlp: int = 384
+    text_positions: int = 256  # T at most
+    tied: bool = True  # the output layer shares the embedding's weights
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tubes", tuple(tuple(tuple(axis) for axis in tube) for tube in self.tubes))
+        object.__setattr__(self, "patch", tuple(self.patch))
+        if self.combiner not in COMBINERS:
+            raise ValueError(f"combiner must be one of {', '.join(COMBINERS)}; found {self.combiner!r}")
+        if (self.combiner == "ttm") != (self.memory > 0):
+            raise ValueError(
+                f"memory tokens go with the ttm combiner: combiner={self.combiner!r}, memory={self.memory}"
+            )
+        exact(self.av_width, self.av_heads, "width of an audio-video head")
+        if self.combiner == "ttm" and self.ttm_select == "mha":
+            exact(self.av_width, 8, "width of each of the 8 heads with which ttm_select='mha' reads and writes")
+        exact(self.text_width, self.text_heads, "width of a text head")
+        exact(self.text_heads, self.text_kv_heads, "text heads per key-value head")
+        for at in range(len(self.tubes)):
+            if min(self.tube_grid(at)) < 1:
+                raise ValueError(
+                    f"tube {self.tubes[at]} gives no token on {self.frames}x{self.height}x{self.width}; make it smaller"
+                )
+        _ = self.patch_grid, self.small_grid
+
+    # The clock.
+    @property
+    def snippet_seconds(self) -> float:
+        """Seconds that one snippet covers."""
+        return self.frames / self.frame_rate
+
+    @property
+    def samples(self) -> int:
+        """Samples of sound per snippet."""
+        return exact(self.frames * self.sample_rate, self.frame_rate, "samples per snippet")
+
+    @property
+    def columns(self) -> int:
+        """L, spectrogram columns per snippet."""
+        return exact(self.samples, self.hop, "spectrogram columns per snippet")
+
+    # Tokens.
+    def tube_grid(self, at: int) -> tuple[int, int, int]:
+        """Tokens of one tube shape along time, height and width, by floor arithmetic (a tube never hangs over)."""
+        lengths = (self.frames, self.height, self.width)
+        t, h, w = (
+            (length - start - kernel) // stride + 1 if length >= start + kernel else 0
+            for length, kernel, stride, start in zip(lengths, *self.tubes[at], strict=True)
+        )
+        return t, h, w
+
+    @property
+    def patch_grid(self) -> tuple[int, int]:
+        """Spectrogram patches along mel bins and along time."""
+        mels, columns = self.patch
+        return exact(self.mels, mels, "patches along mel bins"), exact(self.columns, columns, "patches along time")
+
+    @property
+    def tube_tokens(self) -> int:
+        """Nv."""
+        return sum(t * h * w for t, h, w in map(self.tube_grid, range(len(self.tubes))))
+
+    @property
+    def patch_tokens(self) -> int:
+        """Na."""
+        return self.patch_grid[0] * self.patch_grid[1]
+
+    @property
+    def small_grid(self) -> tuple[int, int]:
+        """Patches of the low-resolution reconstruction target along height and width."""
+        side = self.reconstruct_scale * self.reconstruct_patch
+        return exact(self.height, side, "target patches along height"), exact(
+            self.width, side, "target patches along width"
+        )
+
+    @property
+    def head_width(self) -> int:
+        """Width of one head of the audio-video side."""
+        return self.av_width // self.av_heads
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that text attends to at most: the latents kept and the memory."""
+        return self.context_snippets * self.combined + self.memory
+
+    def tokens_per_snippet(self) -> dict[str, int]:
+        """How many tokens one snippet has at each stage."""
+        return {
+            "tubes": self.tube_tokens,
+            "patches": self.patch_tokens,
+            "vit": self.tube_tokens + self.patch_tokens,
+            "combined": self.combined,
+            "latents": self.combined,
+            "memory": self.memory,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for `from_dict` and for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Sizes:
+        """From plain values; unknown names raise, so that nothing is lost in silence."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown sizes {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls(**values)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Sizes:
+        """From the `config.json` of a model's folder."""
+        path = Path(folder) / "config.json"
+        if not path.is_file():
+            raise ValueError(
+                f"expected config.json in the model folder {folder}, found none; is this a Mirasol checkpoint?"
+            )
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or not isinstance(values.get("sizes"), dict):
+            raise ValueError(f"expected 'sizes' in {path}: this is no Mirasol checkpoint")
+        return cls.from_dict(values["sizes"])
+
+    def change(self, **values: Any) -> Sizes:
+        """The same sizes but for these, checked again."""
+        return replace(self, **values)
+
+
+def _eight_frame_tubes() -> tuple[TubeShape, ...]:
+    """The paper's tube shapes fitted to a snippet of 8 frames; their centres all differ."""
+    return (
+        ((1, 16, 16), (8, 16, 16), (0, 0, 0)),
+        ((8, 8, 8), (8, 32, 32), (0, 0, 0)),
+        ((8, 4, 4), (8, 32, 32), (0, 8, 8)),
+        ((4, 12, 12), (4, 32, 32), (0, 16, 16)),
+    )
+
+
+_AT_224: dict[str, Any] = {
+    "frame_rate": 8.0, "frames": 8, "height": 224, "width": 224, "hop": 160, "window": 400, "mels": 128,
+    "patch": (16, 20), "tubes": _eight_frame_tubes(), "reconstruct_scale": 8, "reconstruct_patch": 7,
+    "mask_rate": 0.25, "combined": 32,
+}  # fmt: skip
+
+PRESETS: dict[str, Sizes] = {
+    "tiny": Sizes(),
+    "small": Sizes(
+        **{**_AT_224, "height": 112, "width": 112, "reconstruct_scale": 4, "combined": 16},
+        av_width=384, av_heads=6, av_mlp=1536, vit_layers=8, combiner="ttm", combiner_layers=4, memory=64,
+        latent_layers=4, context_snippets=32, reconstruct_layers=2,
+        vocabulary=8_192, text_width=384, text_layers=8, text_heads=6, text_kv_heads=6, text_mlp=1_024,
+        text_positions=1_024,
+    ),
+    "base": Sizes(
+        **_AT_224,
+        av_width=768, av_heads=12, av_mlp=3_072, vit_layers=12, combiner="ttm", combiner_layers=6, memory=96,
+        latent_layers=6, context_snippets=64, reconstruct_layers=2,
+        vocabulary=32_768, text_width=768, text_layers=12, text_heads=12, text_kv_heads=12, text_mlp=2_048,
+        text_positions=2_048,
+    ),
+    "3b": Sizes(
+        **_AT_224,
+        av_width=1_280, av_heads=16, av_mlp=5_120, vit_layers=32, combiner="causal", combiner_layers=16,
+        latent_layers=20, context_snippets=64, reconstruct_layers=4,
+        vocabulary=65_536, text_width=2_048, text_layers=20, text_heads=16, text_kv_heads=16, text_mlp=5_504,
+        text_positions=4_096,
+    ),
+}  # fmt: skip

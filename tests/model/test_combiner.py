@@ -1,0 +1,107 @@
+"""`combiner` and `state`: who may look at whom, what a rolling cache keeps, and the K outputs of a snippet."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+import torch
+
+from helpers import COMBINERS, difference, random_model, random_sizes
+from mirasol.model.combiner import CausalCombiner, LocalCombiner, causal_mask, make_combiner
+from mirasol.model.memory import TuringCombiner
+from mirasol.model.state import map_tensors, padding_first, tensors
+
+
+def test_causal_mask_is_the_one_drawn_in_its_docstring() -> None:
+    rows = re.findall(r"^ +(\d)    ([ x]+)$", causal_mask.__doc__ or "", flags=re.MULTILINE)
+    drawn = [[len(marks) > 2 * key and marks[2 * key] == "x" for key in range(5)] for _, marks in rows]
+    assert [int(row) for row, _ in rows] == [0, 1, 2, 3, 4]
+    snippets = torch.arange(5)[None]
+    assert causal_mask(snippets, snippets, reach=3, per_snippet=1)[0, 0].tolist() == drawn
+
+
+def test_causal_mask_by_loops(seeds: int) -> None:
+    chance = random.Random(seeds)
+    for _ in range(30):
+        reach, inside, kept = chance.randint(1, 6), chance.randint(1, 3), chance.randint(1, 4)
+        keys = torch.tensor([[chance.randint(-1, 9) for _ in range(7)] for _ in range(2)])
+        asks = torch.tensor([[chance.randint(-1, 9) for _ in range(5)] for _ in range(2)])
+        mask = causal_mask(asks, keys, reach, inside, kept)
+        assert mask.shape == (2, 1, 5 * inside, 7 * kept)
+        for row in range(2):
+            for q in range(5 * inside):
+                for c in range(7 * kept):
+                    own, other = int(asks[row, q // inside]), int(keys[row, c // kept])
+                    assert bool(mask[row, 0, q, c]) == (other >= 0 and own - reach < other <= own)
+
+
+def test_padding_goes_first_and_nothing_else_moves(seeds: int) -> None:
+    chance = random.Random(seeds)
+    for _ in range(30):
+        real = torch.tensor([[chance.random() < 0.6 for _ in range(7)] for _ in range(3)])
+        order = padding_first(real, 2)
+        settled = all(sorted(row) == row for row in real.tolist())
+        assert (order is None) == settled
+        if order is not None:
+            for row in range(3):
+                wanted = [at for flag in (False, True) for at in range(7) if bool(real[row, at]) == flag]
+                assert order[row].tolist() == [2 * at + part for at in wanted for part in (0, 1)]
+    assert padding_first(torch.ones(2, 5, dtype=torch.bool), 3) is None
+    assert padding_first(torch.ones(2, 0, dtype=torch.bool), 3) is None
+
+
+def test_one_place_chooses_the_class(seeds: int) -> None:
+    kinds = {"local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner}
+    for combiner in COMBINERS:
+        sizes = random_sizes(random.Random(seeds), combiner)
+        assert type(make_combiner(sizes)) is kinds[sizes.combiner]
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+@torch.no_grad()
+def test_one_signature_and_no_masked_token(combiner: str, seeds: int) -> None:
+    sizes = random_sizes(random.Random(seeds), combiner, 2, 7)
+    model = random_model(sizes).encoder.combiner
+    tokens = torch.randn(2, 7, sizes.tube_tokens + sizes.patch_tokens + 2, sizes.av_width)
+    mask = torch.rand(tokens.shape[:3]) < 0.6
+    mask[1, 3] = False  # nothing but the K queries is left of a snippet
+    snippets = torch.arange(7).repeat(2, 1) + torch.tensor([[0], [11]])
+    start = model.start(2, tokens)
+    combined, state = model(tokens, mask, snippets, start)
+    assert combined.shape == (2, 7, sizes.combined, sizes.av_width)
+    assert combined.isfinite().all()
+    dirty, other = model(torch.where(mask[..., None], tokens, 1e3), mask, snippets, start)
+    assert torch.equal(dirty, combined)
+    if combiner != "causal":  # the causal cache does hold masked tokens, and never looks at them
+        assert all(torch.equal(one, two) for one, two in zip(tensors(state), tensors(other), strict=True))
+    shifted, _ = model(tokens, mask, snippets + 1_000, start)  # only distances in time count for a combiner
+    assert difference(shifted, combined) < 1e-3
+
+
+@torch.no_grad()
+def test_causal_with_a_reach_of_one_snippet_forgets_all(seeds: int) -> None:
+    """Then it sees just its own snippet; with a longer reach it does not equal that."""
+    sizes = random_sizes(random.Random(seeds), "causal", 2, 7, combiner_snippets=1)
+    model = random_model(sizes).encoder.combiner
+    tokens = torch.randn(2, 7, sizes.tube_tokens + sizes.patch_tokens + 2, sizes.av_width)
+    mask, snippets = torch.ones(tokens.shape[:3], dtype=torch.bool), torch.arange(7).repeat(2, 1)
+    combined, state = model(tokens, mask, snippets, model.start(2, tokens))
+    assert sum(tensor.numel() for tensor in tensors(state)) == 0
+    for at in range(7):
+        alone, _ = model(tokens[:, at : at + 1], mask[:, :1], snippets[:, at : at + 1], model.start(2, tokens))
+        assert difference(alone[:, 0], combined[:, at]) < 1e-5
+    model.sizes = sizes.change(combiner_snippets=3)
+    assert difference(model(tokens, mask, snippets, model.start(2, tokens))[0][:, 1:], combined[:, 1:]) > 1e-3
+
+
+def test_states_are_values(seeds: int) -> None:
+    """A change gives a new state; the old one, and whoever else holds it, keeps its tensors."""
+    sizes = random_sizes(random.Random(seeds), "causal", 2, 7)
+    state = random_model(sizes).encoder.start(2)
+    doubled = map_tensors(state, lambda tensor: tensor + 1)
+    assert int(state.count.sum()) == 0
+    assert doubled.count.tolist() == [1, 1]
+    assert len(tensors(doubled)) == len(tensors(state)) == 2 * 2 + 1 + 2 * 2 + 1 + 3
+    assert state.bytes() == 2 * 8  # at the start only the count

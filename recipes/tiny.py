@@ -1,0 +1,33 @@
+"""The `tiny` model that ships with the package: learns Toybox from nothing."""
+
+from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
+from mirasol.model.sizes import PRESETS
+from mirasol.model.text import Text
+from mirasol.train.config import Optimisation, Run
+
+STAGES = (
+    Stage(0, (1, 1), 64, things=1, caption_every=1),
+    Stage(300, (1, 1), 24, things=1, caption_every=1),
+    Stage(1_300, (1, 1), 24, things=2, caption_every=2),
+    Stage(2_000, (1, 2), 16),
+    Stage(3_500, (2, 5), 8),
+    Stage(4_500, (3, 8), 8),
+)
+
+
+def recipe() -> Run:
+    sizes = PRESETS["tiny"].change(latent_weight=0.1, video_weight=0.05, audio_weight=0.05)
+
+    def batches(first: int, last: int) -> ToyboxBatches:
+        return ToyboxBatches(sizes, Text(toybox_tokenizer(sizes.vocabulary)), STAGES, first, last)
+
+    return Run(
+        name="tiny",
+        sizes=sizes,
+        optimisation=Optimisation(steps=6_000, rate=4e-3, other_rate=3e-3, warmup=100),
+        batches=batches,
+        tokenizer=lambda: toybox_tokenizer(sizes.vocabulary),
+        evaluate={"split": "validation", "scenes": 96},
+        evaluate_every=1_000,
+        save_every=100,
+    )

@@ -1,0 +1,62 @@
+"""Examples and batches: a clip with its prompts and targets -> tensors for `Mirasol.forward`.
+
+A clip is encoded once and serves all its questions: `rows` says which clip each row of text belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mirasol.media.clip import Clip
+from mirasol.model.inputs import Inputs, join_inputs, silence_before, snippet_inputs
+from mirasol.model.mirasol import IGNORE
+from mirasol.model.sizes import Sizes
+from mirasol.model.snippets import cut, snippet_count
+from mirasol.model.text import PAD, Text, pad
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip as inputs with a batch axis of 1, and its (question or None for a caption, answer) pairs."""
+
+    inputs: Inputs
+    pairs: tuple[tuple[str | None, str], ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """inputs of B clips; ids, labels, text_mask (B', T) of B' >= B texts; rows (B') the clip of each text."""
+
+    inputs: Inputs
+    ids: Tensor
+    labels: Tensor
+    text_mask: Tensor
+    rows: Tensor
+
+
+def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool = True) -> Inputs:
+    """A decoded clip as the model's inputs, (1, S, ...); a modality that is absent or not wanted is masked."""
+    pieces = cut(
+        sizes, origin=clip.start, first=0, count=snippet_count(sizes, clip.duration),
+        frame_times=clip.frame_times if picture else None, frame_instants=clip.frame_instants, picture_end=clip.end,
+        waveform=clip.waveform if sound else None, waveform_start=clip.waveform_start,
+    )  # fmt: skip
+    return snippet_inputs(clip.frames, pieces, silence_before(sizes), sizes)
+
+
+def collate(examples: Sequence[Example], text: Text) -> Batch:
+    rows, ids, labels = [], [], []
+    for at, example in enumerate(examples):
+        for question, answer in example.pairs:
+            prompt, target = text.prompt(question), text.target(answer)
+            rows.append(at)
+            ids.append(prompt + target)
+            labels.append([IGNORE] * len(prompt) + target)
+    padded, mask = pad(ids, PAD)
+    return Batch(
+        join_inputs([example.inputs for example in examples]), padded, pad(labels, IGNORE)[0], mask, torch.tensor(rows)
+    )

@@ -1,0 +1,116 @@
+"""Toybox scenes as training examples, made on the fly: seeded, endless, resumable at any number.
+
+Scene `number` of a split is always the same; a batch is the scenes [number, number + size). A stage of the curriculum
+says how long the scenes are and how many share a batch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+from torch.utils.data import IterableDataset, get_worker_info
+
+from mirasol.media import toybox
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text, train_tokenizer
+
+from .examples import Batch, Example, clip_inputs, collate
+
+
+@dataclass(frozen=True)
+class Stage:
+    """From optimizer step `start` on: scenes of `seconds` (lowest, highest), `batch` of them per step.
+
+    `things` is the largest number of things that a scene may show: where there is only one, its kind, colour and place
+    can be learned without knowing yet which thing a question means. `caption_every` says at which steps captions are
+    asked for, too.
+    """
+
+    start: int
+    seconds: tuple[int, int]
+    batch: int
+    things: int = 9
+    caption_every: int = 4
+
+
+def scene_example(
+    seed: int,
+    split: str,
+    sizes: Sizes,
+    *,
+    seconds: int | None = None,
+    things: int = 9,
+    questions: int = 8,
+    drop: float = 0.0,
+    caption: bool = True,
+) -> Example:
+    """One scene with some of its questions and its caption. `drop`: how often picture or sound is taken away.
+
+    The first scene from `seed` on that shows no more than `things` things; with such a limit nothing is counted.
+    """
+    chance = random.Random(f"example {split} {seed}")
+    scene = toybox.make_scene(seed, split, seconds=seconds)
+    while len(scene.things) > things:
+        seed += 1
+        scene = toybox.make_scene(seed, split, seconds=seconds)
+    lost = chance.choice(("picture", "sound")) if chance.random() < drop else ""
+    clip = toybox.render(scene, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate)
+    inputs = clip_inputs(clip, sizes, picture=lost != "picture", sound=lost != "sound")
+    asked = [q for q in scene.questions if not (lost and q.needs in (lost, "both"))] or list(scene.questions)
+    if things < 4:
+        asked = [q for q in asked if q.type != "count"] or asked
+    pairs: list[tuple[str | None, str]] = [(q.text, q.answer) for q in chance.sample(asked, min(questions, len(asked)))]
+    if caption and not lost:
+        pairs.append((None, scene.caption))
+    return Example(inputs, tuple(pairs))
+
+
+class ToyboxBatches(IterableDataset):
+    """Batches for the steps [first, last) of a run, in order, whatever the number of loader workers."""
+
+    def __init__(
+        self, sizes: Sizes, text: Text, stages: tuple[Stage, ...], first: int, last: int, *,
+        split: str = "train", seed: int = 0, questions: int = 8, drop: float = 0.08,
+    ) -> None:  # fmt: skip
+        self.sizes, self.text, self.stages = sizes, text, stages
+        self.first, self.last, self.split, self.seed = first, last, split, seed
+        self.questions, self.drop = questions, drop
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def stage(self, step: int) -> Stage:
+        return [stage for stage in self.stages if stage.start <= step][-1]
+
+    def batch(self, step: int) -> Batch:
+        stage = self.stage(step)
+        chance = random.Random(f"batch {self.seed} {step}")
+        examples = [
+            scene_example(
+                self.seed * 1_000_000_000 + step * 10_000 + at * 100, self.split, self.sizes,
+                seconds=chance.randint(*stage.seconds), things=stage.things, questions=self.questions, drop=self.drop,
+                caption=step % stage.caption_every == 0,
+            )
+            for at in range(stage.batch)
+        ]  # fmt: skip
+        return collate(examples, self.text)
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        start, jump = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for step in range(self.first + start, self.last, jump):
+            yield self.batch(step)
+
+
+def toybox_tokenizer(vocabulary: int, scenes: int = 3_000) -> Tokenizer:
+    """The vocabulary of Toybox: learned from the questions, answers and captions of the first training scenes."""
+    texts: list[str] = []
+    for seed in range(scenes):
+        scene = toybox.make_scene(seed, "train")
+        texts.append(scene.caption)
+        for question in scene.questions:
+            texts += [question.text, question.answer]
+    return train_tokenizer(texts, vocabulary)

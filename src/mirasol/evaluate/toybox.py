@@ -1,0 +1,105 @@
+"""Toybox as a task: exact match of generated answers by question type, with and without picture and sound.
+
+Rows: `both`, `picture` (sound removed), `sound` (picture removed), `swapped` (picture with another clip's sound),
+`question` (neither). Scenes are those of a split from number 0 on, the same for everyone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from mirasol.data.examples import clip_inputs
+from mirasol.media import toybox
+from mirasol.model.inputs import Inputs, join_inputs, without
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.text import END, PAD, Text, pad
+
+ROWS = ("both", "picture", "sound", "swapped", "question")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question of one scene, with what the model said. `row` is how the scene was shown."""
+
+    row: str
+    split: str
+    seed: int
+    type: str
+    needs: str
+    question: str
+    truth: str
+    answer: str
+    confidence: float
+
+    @property
+    def right(self) -> bool:
+        return self.answer == self.truth
+
+
+def show(inputs: Inputs, row: str) -> Inputs:
+    """A batch of scenes as one row of the table shows it; `swapped` gives each clip the sound of the next one."""
+    if row == "swapped":
+        assert inputs.input_features is not None
+        assert inputs.column_mask is not None
+        return replace(
+            inputs,
+            input_features=inputs.input_features.roll(1, dims=0),
+            column_mask=inputs.column_mask.roll(1, dims=0),
+        )
+    return without(inputs, picture=row in ("sound", "question"), sound=row in ("picture", "question"))
+
+
+@torch.no_grad()
+def answer_batch(
+    model: Mirasol, text: Text, inputs: Inputs, questions: Sequence[tuple[int, str]]
+) -> list[tuple[str, float]]:
+    """Greedy answers, with their probability, to (clip of the batch, question) pairs; clips are encoded once."""
+    _, _, state = model.encoder(inputs)
+    context, mask = model.encoder.context(state)
+    ids, text_mask = pad([text.prompt(question) for _, question in questions], PAD, left=True)
+    rows = torch.tensor([clip for clip, _ in questions])
+    answers, sure = model.generate(context[rows], mask[rows], ids, text_mask, end=END)
+    return [(text.decode(answer), share) for answer, share in zip(answers, sure, strict=True)]
+
+
+def score_scenes(
+    model: Mirasol,
+    text: Text,
+    split: str,
+    scenes: int,
+    rows: Sequence[str] = ROWS,
+    *,
+    batch: int = 32,
+    first: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[Answered]:
+    """Asks every question of the scenes [first, first + scenes) of a split, once for each row. Scenes of one length
+    share a batch, so that `swapped` swaps sound of the same length."""
+    sizes = model.sizes
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for seed in range(first, first + scenes):
+        by_length[toybox.make_scene(seed, split).seconds].append(seed)
+    for seeds in by_length.values():
+        for at in range(0, len(seeds), batch):
+            group = [toybox.make_scene(seed, split) for seed in seeds[at : at + batch]]
+            clips = [toybox.render(s, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate) for s in group]
+            inputs = join_inputs([clip_inputs(clip, sizes) for clip in clips])
+            asked = [(clip, question) for clip, scene in enumerate(group) for question in scene.questions]
+            for row in rows:
+                answers = answer_batch(model, text, show(inputs, row), [(clip, q.text) for clip, q in asked])
+                for (clip, q), (answer, sure) in zip(asked, answers, strict=True):
+                    yield Answered(row, split, group[clip].seed, q.type, q.needs, q.text, q.answer, answer, sure)
+            progress(len(group))
+
+
+def percentages(answered: Sequence[Answered]) -> dict[str, float]:
+    """Percent right by question type, and `overall` over all questions."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    for one in answered:
+        right[one.type].append(one.right)
+        right["overall"].append(one.right)
+    return {name: 100 * sum(values) / len(values) for name, values in sorted(right.items())}

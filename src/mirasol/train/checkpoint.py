@@ -1,0 +1,72 @@
+"""Checkpoints in safetensors: `model.safetensors`, `config.json` and `tokenizer.json` as users load them, and beside
+them `optimizer.safetensors` and `progress.json` to go on from. Written whole or not at all; never pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from mirasol.model.mirasol import Mirasol
+
+from .optimizer import Optimizers
+
+
+def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path) -> None:
+    """The files that `mirasol.load` and `from_pretrained` read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights: dict[str, Tensor] = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if model.sizes.tied:
+        weights.pop("lm_head.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = {
+        "model_type": "mirasol",
+        "architectures": ["MirasolForConditionalGeneration"],
+        "sizes": model.sizes.to_dict(),
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: Mirasol,
+    optimizers: Optimizers,
+    tokenizer: Tokenizer,
+    progress: dict[str, Any],
+    keep: int,
+) -> Path:
+    """`folder/step-000123`, made under another name first; older ones beyond `keep` are removed."""
+    final, making = folder / f"step-{step:07d}", folder / f".making-{step:07d}"
+    shutil.rmtree(making, ignore_errors=True)
+    save_model(model, tokenizer, making)
+    save_file(optimizers.state(), making / "optimizer.safetensors")
+    (making / "progress.json").write_text(json.dumps({"step": step, **progress}))
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(making, final)
+    for old in sorted(folder.glob("step-*"))[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def latest(folder: Path) -> Path | None:
+    found = sorted(folder.glob("step-*/progress.json"))
+    return found[-1].parent if found else None
+
+
+def restore(path: Path, model: Mirasol, optimizers: Optimizers) -> dict[str, Any]:
+    """Fills model and optimizers; gives the progress."""
+    weights = load_file(path / "model.safetensors")
+    if model.sizes.tied:
+        weights["lm_head.weight"] = weights["decoder.embed.weight"]
+    model.load_state_dict(weights)
+    optimizers.restore(load_file(path / "optimizer.safetensors"))
+    return json.loads((path / "progress.json").read_text())

@@ -1,0 +1,45 @@
+"""What a training run is told: plain values. A recipe is a function that returns one `Run`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirasol.model.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Warm-up, constant rate, then a straight line down to zero over the last `decay` share of the steps."""
+
+    steps: int
+    rate: float = 2e-3  # of Muon, for the matrices inside blocks
+    other_rate: float = 2e-3  # of AdamW, for everything else
+    weight_decay: float = 0.02
+    warmup: int = 200
+    decay: float = 0.3
+    clip: float = 1.0  # largest norm of the gradient
+
+    def factor(self, step: int) -> float:
+        """The learning rate at a step, as a share of the full rate."""
+        left = (self.steps - step) / max(1.0, self.steps * self.decay)
+        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup), left))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run. `batches(first, last)` gives the iterable data set of the steps [first, last)."""
+
+    name: str
+    sizes: Sizes
+    optimisation: Optimisation
+    batches: Any  # (first, last) -> IterableDataset of mirasol.data.examples.Batch
+    tokenizer: Any  # () -> tokenizers.Tokenizer
+    evaluate: dict[str, Any] = field(default_factory=dict)  # what to score during training; see the CLI
+    seed: int = 0
+    workers: int = 1
+    threads: int = 0  # of the main process; 0 leaves it to torch
+    log_every: int = 20
+    evaluate_every: int = 1_000
+    save_every: int = 500
+    keep: int = 2  # checkpoints kept

@@ -6,12 +6,11 @@ from mirasol.model.text import Text
 from mirasol.train.config import Optimisation, Run
 
 STAGES = (
-    Stage(0, (1, 1), 64, things=1, caption_every=1),
-    Stage(300, (1, 1), 24, things=1, caption_every=1),
-    Stage(1_300, (1, 1), 24, things=2, caption_every=2),
-    Stage(2_000, (1, 2), 16),
-    Stage(3_500, (2, 5), 8),
-    Stage(4_500, (3, 8), 8),
+    Stage(0, (1, 1), 32, things=1, caption_every=0, silent=True),
+    Stage(400, (1, 1), 32, things=1),
+    Stage(900, (1, 1), 32, things=2),
+    Stage(1_400, (1, 2), 20),
+    Stage(2_000, (2, 6), 10),
 )
 
 
@@ -24,7 +23,7 @@ def recipe() -> Run:
     return Run(
         name="tiny",
         sizes=sizes,
-        optimisation=Optimisation(steps=6_000, rate=4e-3, other_rate=3e-3, warmup=100),
+        optimisation=Optimisation(steps=2_600, rate=2e-3, other_rate=1e-3, warmup=100),
         batches=batches,
         tokenizer=lambda: toybox_tokenizer(sizes.vocabulary),
         evaluate={"split": "validation", "scenes": 96},

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from mirasol.evaluate.toybox import Answered
     from mirasol.inference.answer import Answer, Loaded, Receipt
     from mirasol.inference.picture import SoundView
     from mirasol.train.config import Run
@@ -399,7 +400,8 @@ def score_toybox(model: str, scenes: int, splits: Sequence[str], rows: Sequence[
     from mirasol.inference.answer import load
     from mirasol.media.toybox import blind_figures
 
-    loaded, began, answered, done = load(model), time.monotonic(), [], [0]
+    loaded, began, done = load(model), time.monotonic(), [0]
+    answered: list[Answered] = []
     with progress_bar("evaluating", "scenes") as tick:
         tick(0, scenes * len(splits))
 

@@ -90,13 +90,13 @@ def test_both_rings_read_each_other(combiner: str, tied: bool, tmp_path: Path, s
     assert_same(inner.state_dict(), again.state_dict())
 
 
-@pytest.mark.parametrize("combiner", COMBINERS)
-def test_greedy_answers_of_both_rings_are_equal(combiner: str, seeds: int) -> None:
-    """Prompts of two lengths, three for two clips; with the cache and without it; until the positions are used up."""
-    sizes = random_sizes(random.Random(seeds), combiner, BATCH, SNIPPETS, tied=False, text_positions=24)
+def greedy_answers(sizes: Sizes) -> list[list[int]]:
+    """Answers of a random model by the inner ring, after those of the skin were found to be the same: prompts of two
+    lengths, three for two clips; with the cache and without it; until the positions are used up."""
     inner, batch = random_model(sizes), random_batch(sizes)
-    with torch.no_grad():
-        inner.decoder.embed.weight *= 5  # so that the last word matters, and answers do not repeat one word for ever
+    with torch.no_grad():  # a model that leans to counting on from the last id: it does not say one word for ever
+        inner.decoder.embed.weight *= 3
+        inner.lm_head.weight.copy_(inner.decoder.embed.weight.roll(1, dims=0))
     skin = MirasolForConditionalGeneration(MirasolConfig(sizes=sizes.to_dict())).eval()
     skin.load_state_dict(inner.state_dict())
     rows = torch.tensor([1, 0, 0])
@@ -107,11 +107,20 @@ def test_greedy_answers_of_both_rings_are_equal(combiner: str, seeds: int) -> No
         watched.last_hidden_state[rows], watched.attention_mask[rows],
         batch["decoder_input_ids"], batch["decoder_attention_mask"].bool(), end=END,
     )  # fmt: skip
-    assert len({tuple(answer) for answer in answers}) > 1
-    assert max(len(set(answer)) for answer in answers) > 3
     for cached in (True, False):
         made = skin.generate(**batch, rows=rows, use_cache=cached)[:, LENGTH:].tolist()
         assert [ids[: ids.index(END)] if END in ids else ids for ids in made] == answers
+    return answers
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+def test_greedy_answers_of_both_rings_are_equal(combiner: str, seeds: int) -> None:
+    chance, varied = random.Random(seeds), 0
+    for _ in range(3):
+        sizes = random_sizes(chance, combiner, BATCH, SNIPPETS, tied=False, text_positions=24)
+        answers = greedy_answers(sizes)
+        varied += len({tuple(answer) for answer in answers}) > 1 and max(len(set(answer)) for answer in answers) > 2
+    assert varied, "all answers say one word: this compares nothing"
 
 
 def test_presets_and_wrong_sizes() -> None:

@@ -130,6 +130,7 @@ trainer.save_model(str(folder / "end"))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("combiner", COMBINERS[1:3])
 def test_two_processes_do_what_one_does(combiner: str, tmp_path: Path, seeds: int) -> None:
     """DistributedDataParallel, without a search for unused parameters: it stops if a parameter takes no part."""
@@ -142,7 +143,7 @@ def test_two_processes_do_what_one_does(combiner: str, tmp_path: Path, seeds: in
     script.write_text(SCRIPT.format(tests=str(here.parent), contracts=str(here), folder=str(tmp_path)))
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(words, capture_output=True, text=True, timeout=200, env=environment, check=False)
+    result = subprocess.run(words, capture_output=True, text=True, timeout=580, env=environment, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     by_hand(model, rows)
     end = MirasolForConditionalGeneration.from_pretrained(tmp_path / "end")
@@ -266,7 +267,8 @@ def test_generate_from_what_was_watched_and_from_kept_caches(seeds: int) -> None
     for first, end in ((0, 5), (5, 6), (6, 11)):
         part = model(encoder_outputs=watched, decoder_input_ids=whole[:, first:end],
                      decoder_attention_mask=full[:, :end], past_key_values=kept).logits  # fmt: skip
-        assert torch.allclose(part, logits[:, first:end], atol=1e-5)
+        real = full[:, first:end].bool()
+        assert torch.allclose(part[real], logits[:, first:end][real], atol=1e-5)
     with pytest.raises(ValueError, match="static"):
         model.generate(encoder_outputs=watched, **text, max_new_tokens=6, cache_implementation="static")
 

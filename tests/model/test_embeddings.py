@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from helpers import difference, random_sizes
+from helpers import difference, random_model, random_sizes
 from mirasol.model.embeddings import CHANNELS, Patches, Tubes
 from mirasol.model.layers import initialise_all
 from mirasol.model.positions import patch_positions, seconds_features, sincos, tube_centres, tube_positions
 from mirasol.model.sizes import PRESETS, Sizes
+from mirasol.model.vit import PICTURE, SOUND
 
 # Kernel, stride and offset of the paper's tubes (TubeViT, arXiv 2212.03229, section 3.1), for 32 frames of 224 x 224.
 PAPER = (
@@ -41,10 +42,11 @@ def test_tubes_equal_convolutions(seeds: int) -> None:
         mask = torch.rand(2, 7, sizes.frames) < 0.5
         video = pixels.flatten(0, 1).transpose(1, 2)
         tokens, masks = [], []
-        for linear, (kernel, stride, (t, h, w)) in zip(tubes.shapes, sizes.tubes, strict=True):
+        for linear, norm, (kernel, stride, (t, h, w)) in zip(tubes.shapes, tubes.norms, sizes.tubes, strict=True):
+            norm.weight.normal_(), norm.bias.normal_()
             weight = linear.weight.view(-1, CHANNELS, *kernel)
             convolved = F.conv3d(video[:, :, t:, h:, w:], weight, linear.bias, stride)
-            tokens.append(convolved.flatten(2).transpose(1, 2).unflatten(0, (2, 7)))
+            tokens.append(norm(convolved.flatten(2).transpose(1, 2)).unflatten(0, (2, 7)))
             real = mask.flatten(0, 1)[:, None, t:, None, None].float().expand(-1, -1, -1, *video.shape[-2:])
             under = F.conv3d(real[..., h:, w:], torch.ones(1, 1, *kernel), None, stride)
             masks.append((under.flatten(1) > 0).unflatten(0, (2, 7)))
@@ -64,12 +66,27 @@ def test_patches_equal_a_convolution(seeds: int) -> None:
         spectrogram, mask = torch.randn(2, 7, sizes.mels, sizes.columns), torch.rand(2, 7, sizes.columns) < 0.3
         weight = patches.linear.weight.view(-1, 1, *sizes.patch)
         convolved = F.conv2d(spectrogram.flatten(0, 1)[:, None], weight, patches.linear.bias, sizes.patch)
-        expected = convolved.flatten(2).transpose(1, 2).unflatten(0, (2, 7)) + patch_positions(sizes)
+        normed = patches.norm(convolved.flatten(2).transpose(1, 2))
+        expected = normed.unflatten(0, (2, 7)) + patch_positions(sizes)
         assert difference(patches(spectrogram), expected) < 1e-5
         for number in range(sizes.patch_tokens):
             column = number % sizes.patch_grid[1]
             under = mask[..., column * sizes.patch[1] : (column + 1) * sizes.patch[1]].any(dim=-1)
             assert torch.equal(patches.mask(mask)[..., number], under)
+
+
+@torch.no_grad()
+def test_the_vit_reads_nothing_under_a_mask_and_knows_the_modality(seeds: int) -> None:
+    sizes = random_sizes(random.Random(seeds), "local")
+    vit = random_model(sizes).encoder.vit
+    tokens, mask = torch.randn(2, 9, sizes.av_width), torch.rand(2, 9) < 0.6
+    mask[:, 4] = True
+    one, other = vit(tokens, mask, PICTURE), vit(torch.where(mask[..., None], tokens, 1e3), mask, PICTURE)
+    assert torch.equal(one[mask], other[mask])
+    for row in range(2):
+        alone = vit(tokens[row : row + 1, mask[row]], mask[row : row + 1, mask[row]], PICTURE)
+        assert difference(alone[0], one[row, mask[row]]) < 1e-5
+    assert difference(vit(tokens, mask, SOUND)[mask], one[mask]) > 1e-3
 
 
 def test_counts_of_the_paper_and_of_our_presets() -> None:

@@ -41,7 +41,7 @@ def test_cut_by_loops(seeds: int) -> None:
     for _ in range(20):
         sizes = random_sizes(chance, "local")
         origin, first, count = chance.uniform(0, 5), chance.randint(0, 3), chance.randint(1, 5)
-        end = origin + 6.3 * sizes.snippet_seconds
+        end = origin + 6.37 * sizes.snippet_seconds
         times = np.sort(numbers.uniform(origin - 0.1, end, 13))
         shift = chance.randint(-2 * sizes.samples, 4 * sizes.samples)  # in samples
         sound = numbers.normal(size=chance.randint(1, 5 * sizes.samples)).astype(np.float32)

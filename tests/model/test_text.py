@@ -13,7 +13,7 @@ TEXT = Text(train_tokenizer(LINES, 300))
 
 
 @given(st.text())
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_there_and_back(line: str) -> None:
     wanted = line.strip()
     assert TEXT.decode(TEXT.encode(wanted)) == wanted

@@ -26,7 +26,7 @@ class Stage:
 
     `things` is the largest number of things that a scene may show: where there is only one, its kind, colour and place
     can be learned without knowing yet which thing a question means. `caption_every` says at which steps captions are
-    asked for, too.
+    asked for, too (0: never). `silent`: without sound, so that seeing is learned before hearing, which is easier.
     """
 
     start: int
@@ -34,6 +34,7 @@ class Stage:
     batch: int
     things: int = 9
     caption_every: int = 4
+    silent: bool = False
 
 
 def scene_example(
@@ -46,6 +47,7 @@ def scene_example(
     questions: int = 8,
     drop: float = 0.0,
     caption: bool = True,
+    silent: bool = False,
 ) -> Example:
     """One scene with some of its questions and its caption. `drop`: how often picture or sound is taken away.
 
@@ -57,6 +59,7 @@ def scene_example(
         seed += 1
         scene = toybox.make_scene(seed, split, seconds=seconds)
     lost = chance.choice(("picture", "sound")) if chance.random() < drop else ""
+    lost = "sound" if silent else lost
     clip = toybox.render(scene, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate)
     inputs = clip_inputs(clip, sizes, picture=lost != "picture", sound=lost != "sound")
     asked = [q for q in scene.questions if not (lost and q.needs in (lost, "both"))] or list(scene.questions)
@@ -92,7 +95,7 @@ class ToyboxBatches(IterableDataset):
             scene_example(
                 self.seed * 1_000_000_000 + step * 10_000 + at * 100, self.split, self.sizes,
                 seconds=chance.randint(*stage.seconds), things=stage.things, questions=self.questions, drop=self.drop,
-                caption=step % stage.caption_every == 0,
+                caption=bool(stage.caption_every) and step % stage.caption_every == 0, silent=stage.silent,
             )
             for at in range(stage.batch)
         ]  # fmt: skip

@@ -2,6 +2,9 @@
 
 in   pixel_values_videos (B, S, F, C, H, W), input_features (B, S, M, L)
 out  tokens (B, S, Nv, D) and (B, S, Na, D), each with a mask (B, S, N): true where something real lies under the token
+
+Each shape has a LayerNorm after its linear layer: the sum over a tube of some thousand numbers would otherwise drown
+the position that is added to it (docs/LOG.md has the numbers).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from .layers import layer_norm
 from .positions import patch_positions, tube_positions
 from .sizes import Sizes
 
@@ -25,13 +29,15 @@ class Tubes(nn.Module):
         self.shapes = nn.ModuleList(
             nn.Linear(CHANNELS * kernel[0] * kernel[1] * kernel[2], sizes.av_width) for kernel, _, _ in sizes.tubes
         )
+        self.norms = nn.ModuleList(layer_norm(sizes.av_width) for _ in sizes.tubes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, S, F, C, H, W) -> (B, S, Nv, D)."""
         tokens = []
-        for linear, ((kt, kh, kw), (st, sh, sw), (ot, oh, ow)) in zip(self.shapes, self.sizes.tubes, strict=True):
+        for linear, norm, tube in zip(self.shapes, self.norms, self.sizes.tubes, strict=True):
+            (kt, kh, kw), (st, sh, sw), (ot, oh, ow) = tube
             cut = pixels[:, :, ot:, :, oh:, ow:].unfold(2, kt, st).unfold(4, kh, sh).unfold(5, kw, sw)
-            tokens.append(linear(rearrange(cut, "b s t c h w kt kh kw -> b s (t h w) (c kt kh kw)")))
+            tokens.append(norm(linear(rearrange(cut, "b s t c h w kt kh kw -> b s (t h w) (c kt kh kw)"))))
         return torch.cat(tokens, dim=2) + tube_positions(self.sizes).to(pixels)
 
     def mask(self, frame_mask: Tensor) -> Tensor:
@@ -51,10 +57,11 @@ class Patches(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.linear = nn.Linear(sizes.patch[0] * sizes.patch[1], sizes.av_width)
+        self.norm = layer_norm(sizes.av_width)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, D)."""
-        return self.linear(self.cut(spectrogram)) + patch_positions(self.sizes).to(spectrogram)
+        return self.norm(self.linear(self.cut(spectrogram))) + patch_positions(self.sizes).to(spectrogram)
 
     def cut(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, values of one patch)."""

@@ -103,7 +103,7 @@ class Encoder(nn.Module):
             count=state.count + real.sum(dim=1),
             combiner=combiner_state,
             latent=latent_state,
-            latents=kept[:, -keep:],
+            latents=kept[:, -keep:].clone(),
             numbers=numbers[:, -keep:],
         )
         return latents, combined, state

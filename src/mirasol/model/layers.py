@@ -44,13 +44,14 @@ class Cache:
         return Cache(torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2))
 
     def keep_last(self, positions: int, order: Tensor | None = None) -> Cache:
-        """The last `positions`; `order` (B, C) from `state.padding_first` is applied before."""
+        """The last `positions`, in storage of their own, after `order` (B, C) of `state.padding_first`."""
         keys, values = self.keys, self.values
         if order is not None:
             index = order[:, None, :, None].expand_as(keys)
             keys, values = keys.gather(2, index), values.gather(2, index)
-        start = max(0, keys.shape[2] - positions)
-        return Cache(keys[:, :, start:], values[:, :, start:])
+        if (start := keys.shape[2] - positions) > 0:  # a slice alone would hold on to all that was left behind
+            keys, values = keys[:, :, start:].clone(), values[:, :, start:].clone()
+        return Cache(keys, values)
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:

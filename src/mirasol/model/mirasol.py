@@ -96,7 +96,7 @@ class Mirasol(nn.Module):
         latent, video, audio = self.reconstruction.losses(latents, combined, inputs, self.encoder.patches)
         sizes = self.sizes
         loss = text + sizes.latent_weight * latent + sizes.video_weight * video + sizes.audio_weight * audio
-        spread = combined.detach()[inputs.snippet_mask].std(dim=0).mean()
+        spread = combined.detach()[inputs.snippet_mask].std(dim=0, correction=0).mean().nan_to_num()
         return Output(None, loss, text, latent, video, audio, spread, state)
 
     @torch.no_grad()

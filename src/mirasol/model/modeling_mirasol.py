@@ -37,7 +37,7 @@ from .configuration_mirasol import MirasolConfig
 from .decoder import Decoder
 from .encoder import Encoder
 from .inputs import Inputs
-from .layers import KeyValues, initialise
+from .layers import initialise
 from .mirasol import Mirasol, text_loss
 from .reconstruction import Reconstruction
 from .state import MirasolState
@@ -237,9 +237,10 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
             return self.decoder(ids, context, mask, text_mask=text_mask)[0]
         if cache.is_compileable:
             raise ValueError("expected a dynamic cache, found a static one: leave cache_implementation out")
-        views: list[tuple[KeyValues, KeyValues]] = [
+        empty: Any = self.decoder.start(len(ids), context)
+        views: Any = [  # pairs of `KeyValues`, changed in place as transformers' caches are
             (CacheView(cache.self_attention_cache, at, a.keys), CacheView(cache.cross_attention_cache, at, b.keys))
-            for at, (a, b) in enumerate(self.decoder.start(len(ids), context))
+            for at, (a, b) in enumerate(empty)
         ]
         filled = cache.is_updated.get(0, False)  # the context's keys and values are in the cache already
         hidden, _ = self.decoder(ids, None if filled else context, mask, views, text_mask)

@@ -1,4 +1,5 @@
-"""Two optimizers as one: Muon for the matrices inside the blocks, AdamW for embeddings, norms, biases and input layers.
+"""Two optimizers as one: Muon for the matrices of all linear layers, AdamW for embeddings, learned tokens, norms
+and biases.
 
 Muon steps along the orthogonalised momentum of a matrix; small Transformers learn in markedly fewer steps. PyTorch has
 one too, but it works in bfloat16, which a CPU only emulates (measured here: three quarters of a training step).
@@ -60,7 +61,7 @@ class Optimizers:
     def __init__(self, model: nn.Module, how: Optimisation) -> None:
         self.how = how
         self.names = {parameter: name for name, parameter in model.named_parameters()}
-        inside = [p for p, name in self.names.items() if p.ndim == 2 and (".blocks." in name or ".process." in name)]
+        inside = [m.weight for name, m in model.named_modules() if isinstance(m, nn.Linear) and name != "lm_head"]
         rest = [p for p in self.names if all(p is not matrix for matrix in inside)]
         decayed = {"params": [p for p in rest if p.ndim > 1], "weight_decay": how.weight_decay}
         free = {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0}

@@ -7,10 +7,10 @@ from mirasol.train.config import Optimisation, Run
 
 STAGES = (
     Stage(0, (1, 1), 32, things=1, caption_every=0, silent=True),
-    Stage(400, (1, 1), 32, things=1),
-    Stage(900, (1, 1), 32, things=2),
-    Stage(1_400, (1, 2), 20),
-    Stage(2_000, (2, 6), 10),
+    Stage(600, (1, 1), 32, things=2, caption_every=0, silent=True),
+    Stage(900, (1, 1), 32),
+    Stage(1_500, (1, 2), 20),
+    Stage(1_900, (2, 6), 10),
 )
 
 

@@ -1,0 +1,130 @@
+"""Training: a resumed run equals an unbroken one, the optimizer does what it says, the curriculum is followed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text
+from mirasol.train import checkpoint
+from mirasol.train.config import Optimisation, Run
+from mirasol.train.loop import train
+from mirasol.train.optimizer import Optimizers, orthogonalise
+
+SIZES = Sizes(
+    height=24, width=36, mels=16, hop=640, window=800, patch=(8, 5),
+    tubes=(((2, 8, 8), (2, 8, 8), (0, 0, 0)), ((4, 12, 12), (4, 12, 12), (0, 0, 0))),
+    av_width=16, av_heads=2, av_mlp=20, vit_layers=1, combiner_layers=1, combined=3, latent_layers=1,
+    context_snippets=5, reconstruct_scale=2, reconstruct_patch=6, mask_rate=0.3,
+    vocabulary=300, text_width=20, text_heads=2, text_kv_heads=2, text_layers=1, text_mlp=24, text_positions=160,
+)  # fmt: skip
+STAGES = (Stage(0, (1, 1), 3, things=1, silent=True), Stage(2, (1, 3), 2))
+TOKENIZER = toybox_tokenizer(SIZES.vocabulary, scenes=20)
+
+
+def run(workers: int = 0) -> Run:
+    return Run(
+        name="least",
+        sizes=SIZES,
+        optimisation=Optimisation(steps=6, warmup=2, rate=1e-2, other_rate=1e-2),
+        batches=lambda first, last: ToyboxBatches(SIZES, Text(TOKENIZER), STAGES, first, last),
+        tokenizer=lambda: TOKENIZER,
+        workers=workers,
+        log_every=1,
+        save_every=3,
+        keep=5,
+    )
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
+    whole = train(run(), tmp_path / "whole", report=lambda line: None)
+    broken = tmp_path / "broken"
+    train(run(workers=2), broken, report=lambda line: None)
+    (broken / "step-0000006" / "progress.json").unlink()  # as if it had been killed while it wrote the last one
+    again = train(run(), broken, report=lambda line: None)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    logs = [[json.loads(line) for line in (tmp_path / name / "log.jsonl").open()] for name in ("whole", "broken")]
+    losses = [[line["loss"] for line in log if "loss" in line] for log in logs]
+    assert losses[0] == losses[1][:6]
+    assert losses[1][6:] == losses[0][3:]  # the steps after the third, once more
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    batch = ToyboxBatches(SIZES, Text(TOKENIZER), STAGES, 0, 1).batch(2)
+    model = Mirasol(SIZES).train()
+    optimizers, losses = Optimizers(model, Optimisation(steps=1_000, warmup=1, rate=1e-2, other_rate=1e-2)), []
+    for _ in range(40):
+        output = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows)
+        output.loss.backward()
+        optimizers.step(1)
+        losses.append(output.text.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 31), (31, 7), (12, 13)])
+def test_orthogonalise_keeps_directions_and_levels_sizes(rows: int, columns: int) -> None:
+    matrices = torch.randn(3, rows, columns)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    levelled = torch.linalg.svdvals(orthogonalise(matrices))
+    assert levelled.min() > 0.3
+    assert levelled.max() < 1.4
+    alone = left.mT @ orthogonalise(matrices) @ right.mT
+    off = alone - torch.diag_embed(torch.diagonal(alone, dim1=1, dim2=2))
+    assert off.abs().max() < 1e-3
+
+
+def test_every_parameter_has_one_optimizer_and_its_state_comes_back() -> None:
+    model = Mirasol(SIZES)
+    optimizers = Optimizers(model, Optimisation(steps=10))
+    held = [p for part, _ in optimizers.parts for group in part.param_groups for p in group["params"]]
+    assert len(held) == len({id(p) for p in held}) == len(list(model.parameters()))
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizers.step(0)
+    state = optimizers.state()
+    other = Optimizers(model, Optimisation(steps=10))
+    other.restore(state)
+    assert state.keys() == other.state().keys()
+    assert all(torch.equal(state[key], value) for key, value in other.state().items())
+
+
+def test_the_rate_warms_up_holds_and_falls_to_nothing() -> None:
+    how = Optimisation(steps=100, warmup=10, decay=0.2)
+    factors = [how.factor(step) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[10:80] == [1.0] * 70
+    assert factors[100] == 0
+    assert factors[80:] == sorted(factors[80:], reverse=True)
+
+
+def test_the_curriculum_is_followed() -> None:
+    batches = ToyboxBatches(SIZES, Text(TOKENIZER), STAGES, 0, 9)
+    early, late = batches.batch(1), batches.batch(3)
+    assert early.inputs.snippet_mask.shape == (3, 1)
+    assert not early.inputs.column_mask.any()
+    assert early.inputs.frame_mask.all()
+    assert len(late.inputs.snippet_mask) == 2
+    assert late.inputs.snippet_mask.shape[1] <= 3
+    again = batches.batch(3)
+    assert torch.equal(late.ids, again.ids)
+    assert torch.equal(late.inputs.pixel_values_videos, again.inputs.pixel_values_videos)
+
+
+def test_checkpoints_are_whole_or_not_there(tmp_path: Path) -> None:
+    model = Mirasol(SIZES)
+    optimizers = Optimizers(model, Optimisation(steps=10))
+    for step in (1, 2, 3):
+        checkpoint.save(tmp_path, step, model, optimizers, TOKENIZER, {"hours": 0.5}, keep=2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-0000002", "step-0000003"]
+    (tmp_path / ".making-0000004").mkdir()
+    found = checkpoint.latest(tmp_path)
+    assert found is not None
+    assert checkpoint.restore(found, model, optimizers) == {"step": 3, "hours": 0.5}

@@ -9,8 +9,8 @@ STAGES = (
     Stage(0, (1, 1), 32, things=1, caption_every=0, silent=True),
     Stage(600, (1, 1), 32, things=2, caption_every=0, silent=True),
     Stage(900, (1, 1), 32),
-    Stage(1_500, (1, 2), 20),
-    Stage(1_900, (2, 6), 10),
+    Stage(1_100, (1, 3), 16),
+    Stage(1_400, (2, 8), 8),
 )
 
 
@@ -23,10 +23,10 @@ def recipe() -> Run:
     return Run(
         name="tiny",
         sizes=sizes,
-        optimisation=Optimisation(steps=2_600, rate=2e-3, other_rate=1e-3, warmup=100),
+        optimisation=Optimisation(steps=1_800, rate=2e-3, other_rate=1e-3, warmup=100),
         batches=batches,
         tokenizer=lambda: toybox_tokenizer(sizes.vocabulary),
         evaluate={"split": "validation", "scenes": 96},
-        evaluate_every=1_000,
+        evaluate_every=1_500,
         save_every=100,
     )

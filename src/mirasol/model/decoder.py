@@ -43,8 +43,8 @@ class Decoder(nn.Module):
         """Empty caches for decoding token by token."""
         sizes = self.sizes
         width = sizes.text_width // sizes.text_heads
-        own = Cache.empty(batch, sizes.text_kv_heads, width, like)
-        other = Cache.empty(batch, sizes.text_heads, width, like)
+        own: KeyValues = Cache.empty(batch, sizes.text_kv_heads, width, like)
+        other: KeyValues = Cache.empty(batch, sizes.text_heads, width, like)
         return [(own, other)] * sizes.text_layers
 
     def forward(

@@ -18,8 +18,11 @@ from torch.nn import functional as F
 class KeyValues(Protocol):
     """What `Attention` asks of a cache; `Cache` below, and the skin's view of a Hugging Face cache, give it."""
 
-    keys: Tensor
-    values: Tensor
+    @property
+    def keys(self) -> Tensor: ...
+
+    @property
+    def values(self) -> Tensor: ...
 
     def append(self, keys: Tensor, values: Tensor) -> KeyValues:
         """With these (B, heads, C, head width) after the others."""

@@ -93,5 +93,10 @@ def map_tensors(value: Any, change: Any) -> Any:
 def tensors(value: Any) -> list[Tensor]:
     """All tensors of a state, in a fixed order."""
     found: list[Tensor] = []
-    map_tensors(value, lambda tensor: (found.append(tensor), tensor)[1])
+
+    def take(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(value, take)
     return found

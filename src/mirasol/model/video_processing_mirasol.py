@@ -61,9 +61,12 @@ class MirasolVideoProcessor(BaseImageProcessor):
 
     def times(self, frames: Frames, times: Any, fps: float | None, start: float) -> tuple[np.ndarray, float]:
         """When each frame goes on screen, and when the last one leaves it; seconds of the source."""
-        if times is None and fps is None:
+        if times is not None:
+            shown = np.asarray(times, np.float64)
+        elif fps is not None:
+            shown = start + np.arange(len(frames)) / fps
+        else:
             raise ValueError("expected video_times (seconds at which each frame goes on screen) or fps, found neither")
-        shown = start + np.arange(len(frames)) / fps if times is None else np.asarray(times, np.float64)
         if shown.shape != (len(frames),) or (np.diff(shown) < 0).any():
             raise ValueError(
                 f"expected video_times as {len(frames)} rising seconds, one for each frame; found shape {shown.shape}"

@@ -37,7 +37,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": rate, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             alike = defaultdict(list)
             for parameter in group["params"]:

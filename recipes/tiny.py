@@ -1,4 +1,12 @@
-"""The `tiny` model that ships with the package: learns Toybox from nothing."""
+"""The `tiny` model that ships with the package: learns Toybox from nothing, in half an hour on two CPU cores.
+
+Memory 1.3 GB in the main process, 0.3 GB in the loader's worker. 1 800 steps: 35 200 one-second clips, the first 28 800
+without sound, 4 800 of 1 to 3 seconds, 3 200 of 2 to 8 seconds; 20 to 45 clips or snippets per second.
+
+Expected (`mirasol evaluate toybox --scenes 150`): 48 % of the test split right, 42 % of the compositional one, where a
+blind guess gets 24 %; heard 100 %, seen 30 %, colour 53 %, which-made-the-sound at the blind figure. The text loss is
+still falling in every stage: this is a short run, longer stages are the first thing to try.
+"""
 
 from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
 from mirasol.model.sizes import PRESETS

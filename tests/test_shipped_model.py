@@ -1,0 +1,32 @@
+"""The model that ships: its card states what it does, and it does what its card states."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mirasol.evaluate.toybox import percentages, score_scenes
+from mirasol.inference.answer import load, shipped_models
+
+pytestmark = pytest.mark.skipif("tiny" not in shipped_models(), reason="the trained checkpoint is not in this tree")
+SCENES = 40
+
+
+def test_the_figures_of_the_card_are_those_of_the_model() -> None:
+    folder = shipped_models()["tiny"]
+    stated = json.loads((folder / "evaluation.json").read_text())["rows"]
+    loaded = load("tiny")
+    answered = list(score_scenes(loaded.model, loaded.text, "test", SCENES, ("both", "question")))
+    for row in ("both", "question"):
+        scores = percentages([one for one in answered if one.row == row])
+        assert abs(scores["overall"] - stated[row]["test"]["overall"]) < 8  # 300 questions: 2.9 is one deviation
+    card = (folder / "README.md").read_text()
+    for split in ("test", "compositional"):
+        assert f"{stated['both'][split]['overall']:.1f}" in card
+
+
+def test_the_checkpoint_is_small_enough_to_ship() -> None:
+    files = list(shipped_models()["tiny"].iterdir())
+    assert sum(file.stat().st_size for file in files) < 40e6
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "log.jsonl"} <= {f.name for f in files}

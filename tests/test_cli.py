@@ -255,3 +255,47 @@ def test_demo_counts_honestly(run, model: str, tmp_path: Path) -> None:
     assert f"{out.count('   right')} of 5 right" in out
     assert out.count("WRONG") + out.count("   right") == 5
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {"demo.mp4", "demo.png", "demo.json"}
+
+
+def test_watch_a_pipe_with_standing_questions(model: str, film: Path, tmp_path: Path) -> None:
+    """A real pipe into a real process; answers at their moments, events as JSON lines, the session saved and gone on
+    with."""
+    import av
+
+    matroska = tmp_path / "film.mkv"
+    with av.open(str(film)) as source, av.open(str(matroska), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    events, saved = tmp_path / "events.jsonl", tmp_path / "session.safetensors"
+    command = [sys.executable, "-m", "mirasol", "watch", "-", "what do you hear?", "--model", model, "--every", "1"]
+    command += ["--events", str(events), "--save", str(saved)]
+    with matroska.open("rb") as pipe:
+        ran = subprocess.run(command, stdin=pipe, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    ends = [line["end"] for line in lines]
+    assert ends == [line["start"] + 1 for line in lines][: len(ends)]
+    assert set(lines[0]) == {"start", "end", "question", "answer", "confidence", "receipt"}
+    assert "what do you hear?" in ran.stdout
+    assert "session saved" in ran.stdout
+    assert ran.stderr == ""
+    again = subprocess.run(
+        [sys.executable, "-m", "mirasol", "watch", str(film), "--model", model, "--continue", str(saved)],
+        input="what do you see?\n", capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert f"{round(ends[-1]) + 3} snippets" in again.stdout
+
+
+@pytest.mark.parametrize("source", ["nothing.mp4", "v4l2:/dev/no-such-camera", "-"])
+def test_watch_what_cannot_be_watched(model: str, source: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "mirasol", "watch", source, "--model", model],
+        input="no film", capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("mirasol: cannot")

@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirasol.inference.answer import Answer, Receipt, ask, describe, load
+    from mirasol.inference.answer import Answer, Receipt, load
+    from mirasol.inference.files import ask, describe
+    from mirasol.inference.session import Session
     from mirasol.media.clip import Clip, MediaError
     from mirasol.media.reader import open_media, read
     from mirasol.model.configuration_mirasol import MirasolConfig
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Answer": "mirasol.inference.answer",
     "Receipt": "mirasol.inference.answer",
-    "ask": "mirasol.inference.answer",
-    "describe": "mirasol.inference.answer",
+    "ask": "mirasol.inference.files",
+    "describe": "mirasol.inference.files",
     "load": "mirasol.inference.answer",
+    "Session": "mirasol.inference.session",
     "Clip": "mirasol.media.clip",
     "MediaError": "mirasol.media.clip",
     "open_media": "mirasol.media.reader",
@@ -45,6 +48,7 @@ __all__ = [  # noqa: RUF022 (in the order of the table above)
     "ask",
     "describe",
     "load",
+    "Session",
     "Clip",
     "MediaError",
     "open_media",

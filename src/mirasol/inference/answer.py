@@ -1,33 +1,21 @@
-"""Ask a file: one pass over it, any number of questions, each answer with a receipt.
+"""Questions to what was watched: models ready to answer, answers, and the receipt that says what each rests on.
 
-    import mirasol
-    model = mirasol.load()                       # the tiny model of the package, or a folder
-    for answer in mirasol.ask("film.mp4", ["what do you hear?"], model):
-        print(answer.answer, answer.confidence, answer.receipt)
-
-The file is decoded, cut and encoded piece by piece: memory holds a few seconds of it, whatever its length.
+`files` watches a file, `session` a stream; both give a `Watched`, and `put` puts questions to it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from mirasol.media.clip import Clip
-from mirasol.media.reader import open_media
-from mirasol.model.inputs import silence_before, snippet_inputs
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.snippets import cut, instants, snippet_count
 from mirasol.model.state import MirasolState
 from mirasol.model.text import DESCRIBE_PROMPT, END, PAD, Text, pad
 
-PIECE_SNIPPETS = 8  # how many snippets are decoded and encoded at once
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
 
@@ -59,6 +47,7 @@ class Receipt:
     snippets: int
     model: str
     warnings: tuple[str, ...] = ()
+    left_out: tuple[tuple[float, float], ...] = ()
 
     def sentence(self) -> str:
         """All of it but the warnings, in words."""
@@ -69,6 +58,8 @@ class Receipt:
         )
         if self.text_start > self.start:
             words += f"; the answers could look only from {self.text_start:.2f} s on"
+        if self.left_out:
+            words += "; left out " + ", ".join(f"{start:.2f} to {end:.2f} s" for start, end in self.left_out)
         return words
 
 
@@ -85,20 +76,9 @@ class Answer:
         return asdict(self)
 
 
-@dataclass
-class Tally:
-    """What went by so far, counted while watching."""
-
-    snippets: int = 0
-    frames: int = 0
-    samples: int = 0
-    end: float = 0.0
-    warnings: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Watched:
-    """A source watched to its end: the state that questions are put to, and the receipt."""
+    """What was watched so far: the state that questions are put to, and the receipt."""
 
     state: MirasolState
     receipt: Receipt
@@ -143,69 +123,6 @@ def check_questions(questions: Sequence[str | None], loaded: Loaded) -> None:
 
 
 @torch.no_grad()
-def watch(
-    source: Any,
-    loaded: Loaded,
-    start: float | None = None,
-    end: float | None = None,
-    *,
-    picture: bool = True,
-    sound: bool = True,
-    progress: Callable[[float, float | None], None] | None = None,
-    observe: Callable[[Clip], None] | None = None,
-) -> Watched:
-    """Watches [start, end) seconds of a file. `progress(seconds done, seconds in all or None)` is called on the way,
-    and `observe` gets every decoded piece that the model gets.
-
-    `ValueError` for a span that makes no sense, `MediaError` for a source that cannot be read.
-    """
-    if not all(math.isfinite(second) for second in (start, end) if second is not None):
-        raise ValueError(f"expected start and end as finite seconds, found start={start}, end={end}")
-    sizes, encoder = loaded.model.sizes, loaded.model.encoder
-    origin, state, tally = start or 0.0, encoder.start(1), Tally(end=start or 0.0)
-    before = silence_before(sizes)
-    with open_media(source) as media:
-        total = None if media.duration is None else min(media.duration, end or media.duration) - origin
-        for clip in media.pieces(
-            start, end, instants=lambda a, b: instants(sizes, a, b, origin), fit=(sizes.height, sizes.width),
-            sample_rate=sizes.sample_rate, piece_seconds=PIECE_SNIPPETS * sizes.snippet_seconds,
-            picture=picture, sound=sound,
-        ):  # fmt: skip
-            pieces = cut(
-                sizes, origin=origin, first=tally.snippets, count=snippet_count(sizes, clip.duration),
-                frame_times=clip.frame_times, frame_instants=clip.frame_instants, picture_end=clip.end,
-                waveform=clip.waveform, waveform_start=clip.waveform_start,
-            )  # fmt: skip
-            _, _, state = encoder(snippet_inputs(clip.frames, pieces, before, sizes), state)
-            heard = np.concatenate([before, pieces.waveform.reshape(-1)])
-            before = heard[len(heard) - len(before) :]
-            tally.snippets += len(pieces.frames)
-            tally.frames += int((pieces.frames >= 0).sum())
-            tally.samples += int(pieces.heard.sum())
-            tally.end = clip.end
-            if observe is not None:
-                observe(clip)
-            if progress is not None:
-                progress(clip.end - origin, total)
-        warnings = tuple(media.warnings)
-    kept = state.numbers.shape[1]
-    return Watched(
-        state,
-        Receipt(
-            start=round(origin, 3),
-            end=round(tally.end, 3),
-            text_start=round(origin + (tally.snippets - kept) * sizes.snippet_seconds, 3),
-            picture_seconds=round(tally.frames / sizes.frame_rate, 3),
-            sound_seconds=round(tally.samples / sizes.sample_rate, 3),
-            frames=tally.frames,
-            snippets=tally.snippets,
-            model=loaded.name,
-            warnings=warnings,
-        ),
-    )
-
-
-@torch.no_grad()
 def put(watched: Watched, questions: Sequence[str | None], loaded: Loaded) -> list[Answer]:
     """Answers questions (None: a caption) about what was watched; nothing is encoded again."""
     if not questions:
@@ -225,22 +142,3 @@ def put(watched: Watched, questions: Sequence[str | None], loaded: Loaded) -> li
         )
         for question, answer, share in zip(questions, answers, sure, strict=True)
     ]
-
-
-def ask(
-    source: Any, questions: str | Sequence[str], model: Loaded | str | Path = "tiny",
-    start: float | None = None, end: float | None = None,
-) -> list[Answer]:  # fmt: skip
-    """Watches a file once and answers one or several questions."""
-    loaded = model if isinstance(model, Loaded) else load(model)
-    questions = [questions] if isinstance(questions, str) else list(questions)
-    check_questions(questions, loaded)
-    return put(watch(source, loaded, start, end), questions, loaded)
-
-
-def describe(
-    source: Any, model: Loaded | str | Path = "tiny", start: float | None = None, end: float | None = None
-) -> Answer:
-    """A caption of a file."""
-    loaded = model if isinstance(model, Loaded) else load(model)
-    return put(watch(source, loaded, start, end), [None], loaded)[0]

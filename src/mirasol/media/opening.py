@@ -175,7 +175,8 @@ def set_threads(stream: Any, threads: str) -> None:
 
 
 def decoded(container: Any, stream: Any, report: Report) -> Iterator[Any]:
-    """Every frame of a stream in presentation order; what cannot be decoded is counted and left out."""
+    """Every frame of a stream in presentation order (of several, given as a list: in the order in which they are
+    stored); what cannot be decoded is counted and left out."""
     packets = container.demux(stream)
     failures = 0
     while failures < GIVE_UP_AFTER:
@@ -194,7 +195,8 @@ def decoded(container: Any, stream: Any, report: Report) -> Iterator[Any]:
         for frame in frames:
             report.damaged += bool(frame.is_corrupt)
             yield frame
-    report.warn(f"gave up reading the {stream.type} stream after {GIVE_UP_AFTER} damaged packets in a row")
+    kind = " and ".join(one.type for one in stream) if isinstance(stream, list) else stream.type
+    report.warn(f"gave up reading the {kind} stream after {GIVE_UP_AFTER} damaged packets in a row")
 
 
 def raw_seconds(frame: Any, delay: float | None) -> float | None:

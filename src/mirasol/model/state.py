@@ -6,6 +6,7 @@ Whatever is kept says which snippet it stems from: `numbers` count from the star
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -100,3 +101,85 @@ def tensors(value: Any) -> list[Tensor]:
 
     map_tensors(value, take)
     return found
+
+
+def named_tensors(value: Any, name: str = "") -> dict[str, Tensor]:
+    """The tensors of a state by their place in it, such as `latent.caches.0.keys`: for a file."""
+    if isinstance(value, Tensor):
+        return {name: value}
+    parts: dict[str, Any] = {}
+    if isinstance(value, tuple):
+        parts = {str(at): item for at, item in enumerate(value)}
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: getattr(value, f.name) for f in fields(value)}
+    found: dict[str, Tensor] = {}
+    for part, item in parts.items():
+        found.update(named_tensors(item, f"{name}.{part}" if name else part))
+    return found
+
+
+def with_named(value: Any, values: dict[str, Tensor], name: str = "") -> Any:
+    """The inverse of `named_tensors`: a state of the build of `value` (such as `encoder.start(1)`) with these tensors.
+
+    `ValueError` where one is missing or has another number of axes: the values stem from a model of other sizes.
+    """
+    if isinstance(value, Tensor):
+        found = values.get(name)
+        if found is None or found.ndim != value.ndim or found.dtype != value.dtype:
+            raise ValueError(f"expected {name} with {value.ndim} axes as {value.dtype} in the state; it is not there")
+        return found
+    if isinstance(value, tuple):
+        return tuple(with_named(item, values, f"{name}.{at}" if name else str(at)) for at, item in enumerate(value))
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: f"{name}.{f.name}" if name else f.name for f in fields(value)}
+        return replace(value, **{part: with_named(getattr(value, part), values, parts[part]) for part in parts})
+    return value
+
+
+def skip(state: MirasolState, snippets: int) -> MirasolState:
+    """The state after so many snippets that nobody looked at: time goes on, nothing else changes."""
+    return replace(state, count=state.count + snippets)
+
+
+def stack_states(states: Sequence[MirasolState]) -> MirasolState:
+    """Streams as the rows of one batch. What a row has kept less of than another is padded in front."""
+
+    def rows(values: Sequence[Tensor], axis: int, padding: int = 0) -> Tensor:
+        longest = max(value.shape[axis] for value in values)
+        parts = []
+        for value in values:
+            shape = list(value.shape)
+            shape[axis] = longest - shape[axis]
+            parts.append(torch.cat([value.new_full(shape, padding), value], dim=axis) if shape[axis] else value)
+        return torch.cat(parts)
+
+    def caches(values: Sequence[tuple[Cache, ...]]) -> tuple[Cache, ...]:
+        return tuple(
+            Cache(rows([cache.keys for cache in row], 2), rows([cache.values for cache in row], 2))
+            for row in zip(*values, strict=True)
+        )
+
+    combiners, latents = [state.combiner for state in states], [state.latent for state in states]
+    numbers = [combiner.numbers for combiner in combiners]
+    memories = [combiner.memory for combiner in combiners]
+    return MirasolState(
+        count=torch.cat([state.count for state in states]),
+        combiner=CombinerState(
+            caches=caches([combiner.caches for combiner in combiners]),
+            numbers=None if numbers[0] is None else rows(numbers, 1, -1),
+            memory=None
+            if memories[0] is None
+            else MemoryState(
+                *(torch.cat([getattr(memory, f.name) for memory in memories]) for f in fields(MemoryState))
+            ),
+        ),
+        latent=LatentState(caches([latent.caches for latent in latents]), rows([s.numbers for s in latents], 1, -1)),
+        latents=rows([state.latents for state in states], 1),
+        numbers=rows([state.numbers for state in states], 1, -1),
+    )
+
+
+def split_states(state: MirasolState) -> list[MirasolState]:
+    """The rows of a batch, each as a stream of its own, in storage of its own. Padding in front of a row stays."""
+    rows = range(len(state.count))
+    return [map_tensors(state, lambda tensor, row=row: tensor[row : row + 1].clone()) for row in rows]

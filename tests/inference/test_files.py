@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 import mirasol
-from mirasol.inference import answer as answering
-from mirasol.inference.answer import Loaded, load, put, watch
+from mirasol.inference import files
+from mirasol.inference.answer import Loaded, load, put
+from mirasol.inference.files import watch
 from mirasol.inference.picture import COLUMNS, STEP, WIDTH, SoundView, draw_answers, tick_step, wrap
 from mirasol.media import toybox
 from mirasol.media.clip import Clip, MediaError
@@ -89,7 +90,7 @@ def test_pieces_of_any_length_give_the_same_state(
     film: Path, loaded: Loaded, snippets: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = watch(film, loaded, 0.3, 7.0)
-    monkeypatch.setattr(answering, "PIECE_SNIPPETS", snippets)
+    monkeypatch.setattr(files, "MOST", snippets)
     pieces = watch(film, loaded, 0.3, 7.0)
     assert pieces.receipt == whole.receipt
     torch.testing.assert_close(pieces.state.latents, whole.state.latents, atol=2e-5, rtol=0)

@@ -1,0 +1,216 @@
+"""Following sources with a session: read, encode, and answer, each at its own speed.
+
+    sources --threads--> queue --> session (this thread) --snapshots--> answers (a thread)
+
+A source that waits for nobody (camera, network) is live: when the encoder falls behind by more than `most_lag`
+seconds, whole snippets are left out, the oldest first, and the receipt tells which. Any other source waits for us.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mirasol.media.live import Arrival, Live
+
+from .answer import Answer, Watched, put
+from .session import MOST, Session
+
+BUFFER = 256  # arrivals waiting to be looked at, for sources that wait for us
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How it goes: seconds watched, seconds that the encoder is behind, speed as a multiple of real time."""
+
+    seconds: float
+    lag: float
+    speed: float
+    state_bytes: int
+    process_bytes: int | None
+    left_out: int  # snippets
+
+    def sentence(self) -> str:
+        words = f"watched {clock(self.seconds)}, {self.lag:.1f} s behind, {self.speed:.1f} x real time"
+        memory = "" if self.process_bytes is None else f", process {self.process_bytes / 2**20:.0f} MiB"
+        lost = f", {self.left_out} snippets left out" if self.left_out else ""
+        return f"{words}, state {self.state_bytes / 2**10:.0f} KiB{memory}{lost}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """An answer that was asked for at a moment: `start` and `end` are the seconds that the moment stands for."""
+
+    start: float
+    end: float
+    answer: Answer
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"start": self.start, "end": self.end, **self.answer.to_dict()}
+
+
+@dataclass
+class Follow:
+    """One run over the sources. `ask` may be called from any thread while `run` goes on."""
+
+    session: Session
+    sources: Sequence[Live]
+    standing: Sequence[str] = ()  # questions asked again and again
+    every: float = 10.0  # seconds between two askings
+    pace: bool = False  # a file at its own pace, not as fast as possible
+    most_lag: float = 8.0  # seconds
+    on_event: Callable[[Event], None] = lambda event: None
+    on_pulse: Callable[[Pulse], None] = lambda pulse: None
+    on_note: Callable[[float, str], None] = lambda second, words: None
+    _asked: queue.Queue[tuple[Watched, Sequence[str], float] | None] = field(default_factory=lambda: queue.Queue(8))
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _broken: list[BaseException] = field(default_factory=list)
+
+    def run(self) -> Watched:
+        """Until the sources end or `stop` is called; gives what was watched. Errors of the sources come out here."""
+        live = any(source.is_live for source in self.sources)
+        arrivals: queue.Queue[Arrival | None] = queue.Queue(0 if live else BUFFER)
+        readers = [threading.Thread(target=self._read, args=(s, arrivals), daemon=True) for s in self.sources]
+        answering = threading.Thread(target=self._answer, daemon=True)
+        for thread in (*readers, answering):
+            thread.start()
+        self._began = self._said = time.monotonic()
+        self._noted = self._lost = 0
+        open_sources, self._due = len(readers), self.session.seconds + self.every
+        while open_sources and not self._broken:
+            try:
+                found = [arrivals.get(timeout=0.2)]
+            except queue.Empty:
+                self._tell()
+                if self._stopped.is_set():
+                    break
+                continue
+            while not arrivals.empty() and len(found) < BUFFER:
+                found.append(arrivals.get())
+            for arrival in found:
+                if arrival is None:
+                    open_sources -= 1
+                    continue
+                if arrival.frame is not None:
+                    self.session.push([arrival.frame], at=arrival.time)
+                else:
+                    self.session.push(waveform=arrival.waveform, at=arrival.time)
+            self._encode(live)
+            if self._stopped.is_set():
+                break
+        for source in self.sources:
+            source.close()
+        if not self._broken:
+            self.session.flush()
+            self.session.warnings = tuple(line for source in self.sources for line in warnings_of(source))
+            if self.standing and self.session.seconds > self._due - self.every:
+                self._put(self.session.snapshot(), self.standing, self._due - self.every)
+        self._asked.put(None)
+        answering.join()
+        if self._broken:
+            raise self._broken[0]
+        self._tell(now=True)
+        return self.session.snapshot()
+
+    def ask(self, question: str) -> None:
+        """A question about now; the answer comes as an event."""
+        watched = self.session.snapshot()
+        self._put(watched, [question], watched.receipt.start)
+
+    def stop(self) -> None:
+        """Ends `run` soon, in good order."""
+        self._stopped.set()
+
+    def _read(self, source: Live, arrivals: queue.Queue[Arrival | None]) -> None:
+        began = time.monotonic()
+        try:
+            for arrival in source:
+                if self.pace:
+                    time.sleep(max(0.0, arrival.time - (time.monotonic() - began)))
+                while not self._stopped.is_set():
+                    try:
+                        arrivals.put(arrival, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if self._stopped.is_set():
+                    break
+        except BaseException as error:
+            self._broken.append(error)
+        arrivals.put(None)
+
+    def _encode(self, live: bool) -> None:
+        """Everything that is due, with a halt wherever the standing questions want to be asked."""
+        session = self.session
+        length = session.loaded.model.sizes.snippet_seconds
+        while count := session.intake.due:
+            if live and (behind := count - math.floor(self.most_lag / length)) > 0:
+                session.drop(behind)
+            until = math.ceil((self._due - session.seconds) / length - 1e-6)
+            session.step(max(1, min(MOST, until)) if self.standing else MOST)
+            if self.standing and session.seconds >= self._due - 1e-6:
+                self._put(session.snapshot(), self.standing, self._due - self.every)
+                while self._due <= session.seconds + 1e-6:
+                    self._due += self.every
+            self._tell()
+
+    def _put(self, watched: Watched, questions: Sequence[str], start: float) -> None:
+        self._asked.put((watched, questions, start))
+
+    def _answer(self) -> None:
+        while (item := self._asked.get()) is not None:
+            watched, questions, start = item
+            try:
+                for answer in put(watched, questions, self.session.loaded):
+                    start = max(start, watched.receipt.start)
+                    self.on_event(Event(round(start, 3), watched.receipt.end, answer))
+            except BaseException as error:
+                self._broken.append(error)
+
+    def _tell(self, now: bool = False) -> None:
+        notes = list(self.session.intake.notes)
+        for second, words in notes[len(notes) - (self.session.intake.noted - self._noted) :] if notes else ():
+            self.on_note(second, words)
+        self._noted = self.session.intake.noted
+        if not now and time.monotonic() - self._said < 0.5:
+            return
+        self._said = time.monotonic()
+        session, intake = self.session, self.session.intake
+        seconds = session.seconds - intake.origin
+        lag = max(0.0, intake.clock - seconds)
+        elapsed = max(1e-9, self._said - self._began)
+        self.on_pulse(
+            Pulse(seconds, lag, seconds / elapsed, session.state.bytes(), process_bytes(), intake.counts.dropped)
+        )
+
+
+def warnings_of(source: Live) -> list[str]:
+    """One line for each thing that a user should know."""
+    lines = list(source.report.warnings)
+    if source.report.damaged:
+        lines.append(f"{source.report.damaged} damaged packets were left out")
+    return lines
+
+
+def process_bytes() -> int | None:
+    """Memory that this process holds now, where the system says so."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    import resource
+
+    return pages * resource.getpagesize()
+
+
+def clock(seconds: float) -> str:
+    """1:02:03, or 2:03 within the first hour."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -1,0 +1,281 @@
+"""Pieces of any size in, snippets that are due out: what a stream has brought and nobody has encoded yet.
+
+Seconds are those of the stream, `origin` is where its first snippet starts. What is defined here, for every stream:
+
+* A frame is on screen from its time until the next one comes, `hold` seconds at most.
+* A snippet is due when picture and sound have both come that far. One that stays behind the other by more than
+  `patience` seconds is not waited for: the snippet goes without it, and what comes later still is left out.
+* Sound has its place by its time. A hole is silent and marked as not heard, an overlap is left out, deviations below
+  `TOLERANCE` are rounding.
+* Times that fall back by more than `JUMP` seconds, or run ahead by more than `GAP`, are a new count: the stream goes on
+  where it was. Picture and sound that jump together stay together.
+
+Nothing here depends on how the stream is split into pieces, as long as nothing comes later than `patience`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mirasol.model.inputs import silence_before
+from mirasol.model.signals import letterbox
+from mirasol.model.sizes import Sizes
+from mirasol.model.snippets import Cut, cut, snippet_count
+
+TOLERANCE = 0.02  # seconds
+JUMP = 1.0  # seconds
+GAP = 3600.0  # seconds
+EARLY = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
+NOTES = 100  # how many of the latest notes are kept
+
+Frame = np.ndarray | Callable[[], np.ndarray]  # (h, w, 3) uint8, or what makes it once it is needed
+
+
+@dataclass
+class Counts:
+    """What went by and what went wrong, since the start of the stream."""
+
+    frames: int = 0  # picture instants that had a frame
+    samples: int = 0  # samples of sound that were real
+    late_frames: int = 0  # came after their snippet was gone
+    late_samples: int = 0
+    jumps: int = 0  # times that the timestamps jumped
+    dropped: int = 0  # snippets left out because nobody could keep up
+
+
+class Intake:
+    """The buffer of one stream. Not for several threads at once."""
+
+    def __init__(
+        self, sizes: Sizes, *, origin: float = 0.0, picture: bool = True, sound: bool = True,
+        patience: float = 2.0, hold: float = math.inf,
+    ) -> None:  # fmt: skip
+        if not (picture or sound):
+            raise ValueError("expected picture=True or sound=True: a stream of neither cannot be watched")
+        if not (math.isfinite(origin) and patience >= 0 and hold > 0):
+            raise ValueError(
+                f"expected a finite origin, patience >= 0 and hold > 0; found {origin}, {patience}, {hold}"
+            )
+        self.sizes, self.origin = sizes, origin
+        self.expects = {"picture": picture, "sound": sound}
+        self.patience, self.hold = patience, hold
+        self.next = 0  # number of the first snippet not handed out yet
+        self.counts = Counts()
+        self.notes: deque[tuple[float, str]] = deque(maxlen=NOTES)  # (second, what happened)
+        self.noted = 0  # notes in all
+        self.left_out: deque[tuple[float, float]] = deque(maxlen=NOTES)  # [start, end) of snippets dropped
+        self._frames: dict[int, np.ndarray] = {}  # instant -> (H, W, 3) uint8
+        self._instant = 0  # the first instant of which it is not known what is on screen
+        self._now: tuple[float, Frame] | None = None  # the frame on screen: its second from the origin, and itself
+        self._step = 1.0 / sizes.frame_rate  # seconds between the last two frames
+        self._sound: deque[tuple[int, np.ndarray]] = deque()  # (index of the first sample, samples)
+        self._heard = 0  # index after the last sample of sound
+        self._silent = 0  # the sound up to this sample is known, even if there is none
+        self._before = silence_before(sizes)  # the sound just before the next snippet
+        self._shifts = {"picture": 0.0, "sound": 0.0}
+        self._began = {"picture": False, "sound": False}
+        self._missing = {"picture": False, "sound": False}
+
+    # -- what comes in -----------------------------------------------------------------------------------------------
+
+    def picture(self, time: float, frame: Frame) -> None:
+        """A frame that goes on screen at second `time`."""
+        if not self.expects["picture"]:
+            return
+        at = self._place("picture", time, self._now[0] if self._now else 0.0)
+        if self._now is not None:
+            if at < self._now[0]:
+                self.counts.late_frames += 1
+                return
+            self._step = min(at - self._now[0], 1.0) or self._step
+        self._show(at)
+        if (self._instant - 0.5) / self.sizes.frame_rate + EARLY >= at >= 0:
+            self.counts.late_frames += 1  # for some instant; it may still serve later ones
+        self._now = (at, frame)
+
+    def sound(self, time: float, waveform: np.ndarray) -> None:
+        """Sound (samples,) float32 of the model's rate that begins at second `time`."""
+        if not self.expects["sound"] or not len(waveform):
+            return
+        rate, gone = self.sizes.sample_rate, self.next * self.sizes.samples
+        begun = self._began["sound"]
+        first = round(self._place("sound", time, self._heard / rate) * rate)
+        if begun and abs(first - self._heard) <= TOLERANCE * rate:
+            first = self._heard
+        start = max(first, self._heard, gone)
+        self.counts.late_samples += max(0, min(first + len(waveform), gone) - max(first, self._heard))
+        samples = np.array(waveform[start - first :], np.float32)
+        if len(samples):
+            self._sound.append((start, samples))
+            self._heard = start + len(samples)
+            self._silent = max(self._silent, self._heard)
+
+    def instants(self, instants: Sequence[float] | np.ndarray, frames: Sequence[np.ndarray] | np.ndarray) -> None:
+        """Frames that were chosen already, one for each of these picture instants (`snippets.instants`)."""
+        for second, frame in zip(instants, frames, strict=True):
+            at = round((float(second) - self.origin) * self.sizes.frame_rate - 0.5)
+            if at >= self.next * self.sizes.frames:
+                self._frames[at] = self._fit(frame)
+
+    def known(self, until: float, *, picture_ends: bool = False) -> None:
+        """Nothing more comes that belongs before second `until`; with `picture_ends` nothing is on screen after it."""
+        at = until - self.origin
+        self._show(at)
+        self._silent = max(self._silent, math.floor(at * self.sizes.sample_rate + 0.5))
+        if picture_ends:
+            self._now = None
+
+    def _place(self, kind: str, time: float, expected: float) -> float:
+        """Seconds from the origin, with jumps of the timestamps taken out."""
+        if not math.isfinite(time):
+            raise ValueError(f"expected the time of a piece as finite seconds, found {time}")
+        raw, begun = time - self.origin, self._began[kind]
+        self._began[kind] = True
+        at = raw + self._shifts[kind]
+        if begun and not expected - JUMP <= at <= max(expected, self.clock) + GAP:
+            shift = self._shifts["sound" if kind == "picture" else "picture"]
+            if abs(raw + shift - self.clock) > JUMP + self.patience:  # the other one has not jumped: it is first
+                shift = max(expected, self.clock - self.patience) - raw
+            self._shifts[kind] = shift
+            self.counts.jumps += 1
+            self._note(raw + shift, f"the timestamps of the {kind} jump to {time:.2f} s; counted on from here")
+            at = raw + shift
+        return at
+
+    def _show(self, until: float) -> None:
+        """The frame on screen stays there for the instants before `until`, seconds from the origin."""
+        rate = self.sizes.frame_rate
+        while (second := (self._instant + 0.5) / rate) + EARLY < until:
+            if self._now is None or second > self._now[0] + self.hold:
+                # Nothing is on screen until the next frame comes: no need to go there step by step.
+                self._instant = max(self._instant + 1, math.ceil((until - EARLY) * rate - 0.5))
+                return
+            if self._instant >= self.next * self.sizes.frames:
+                self._frames[self._instant] = self._shown()
+            self._instant += 1
+
+    def _shown(self) -> np.ndarray:
+        assert self._now is not None
+        time, frame = self._now
+        if not isinstance(frame, np.ndarray) or frame.shape[:2] != (self.sizes.height, self.sizes.width):
+            frame = self._fit(frame() if callable(frame) else frame)
+            self._now = (time, frame)
+        return frame
+
+    def _fit(self, frame: np.ndarray) -> np.ndarray:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise ValueError(f"expected frames (height, width, 3) uint8, found {frame.shape} {frame.dtype}")
+        return letterbox(frame, self.sizes.height, self.sizes.width)
+
+    # -- what goes out -----------------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> float:
+        """Seconds from the origin that the stream has come to, whichever of the two is ahead."""
+        shown = max(self._now[0] if self._now else 0.0, self._instant / self.sizes.frame_rate)
+        return max(shown, self._silent / self.sizes.sample_rate)
+
+    @property
+    def due(self) -> int:
+        """How many snippets can be handed out now."""
+        sizes = self.sizes
+        came = []
+        if self.expects["picture"]:
+            came.append(self._instant // sizes.frames)
+        if self.expects["sound"]:
+            came.append(self._silent // sizes.samples)
+        waited = math.floor((self.clock - self.patience) / sizes.snippet_seconds + 1e-9)
+        return max(0, max(min(came), waited) - self.next)
+
+    def take(self, count: int) -> tuple[list[np.ndarray], Cut, np.ndarray]:
+        """The next `count` snippets as frames, what `cut` makes of them, and the sound before them."""
+        sizes, first = self.sizes, self.next
+        end = first + count
+        self._show(end * sizes.snippet_seconds)
+        chosen = [at for at in range(first * sizes.frames, end * sizes.frames) if at in self._frames]
+        frames = [self._frames.pop(at) for at in chosen]
+        wave, heard = self._cut_sound(first * sizes.samples, end * sizes.samples)
+        seconds = self.origin + (np.array(chosen) + 0.5) / sizes.frame_rate
+        pieces = cut(sizes, origin=self.origin, first=first, count=count, frame_times=seconds, frame_instants=seconds)
+        shape = (count, sizes.samples)
+        pieces = replace(pieces, waveform=wave.reshape(shape), heard=heard.reshape(shape))
+        before = self._before
+        whole = np.concatenate([before, wave])
+        self._before = whole[len(whole) - len(before) :].copy()
+        self.counts.frames += len(frames)
+        self.counts.samples += int(heard.sum())
+        self.next = end
+        self._instant = max(self._instant, end * sizes.frames)
+        self._silent = max(self._silent, end * sizes.samples)
+        self._watch_absence("picture", [bool(chosen.max() >= 0) for chosen in pieces.frames], first)
+        self._watch_absence("sound", [bool(real.any()) for real in pieces.heard], first)
+        return frames, pieces, before
+
+    def drop(self, count: int) -> None:
+        """Leaves out the next `count` snippets, whole: time goes on, and their seconds are written down."""
+        start = self.second(self.next)
+        before = self.counts.frames, self.counts.samples
+        self.take(count)
+        self.counts.frames, self.counts.samples = before
+        self.counts.dropped += count
+        end = self.second(self.next)
+        if self.left_out and self.left_out[-1][1] == start:
+            start = self.left_out.pop()[0]
+        self.left_out.append((start, end))
+        self._note(start - self.origin, f"left out {end - start:g} s: cannot keep up")
+
+    def flush(self, at: float | None = None) -> int:
+        """The stream ends at second `at` (None: with the last thing that came): how many snippets are due for that."""
+        if self.clock == 0:
+            return 0
+        if at is None:
+            shown = self._now[0] + self._step if self._now else 0.0
+            at = self.origin + max(shown, self._heard / self.sizes.sample_rate, self.next * self.sizes.snippet_seconds)
+        self.known(at, picture_ends=True)
+        total = max(self.next, snippet_count(self.sizes, at - self.origin))
+        self._instant = max(self._instant, total * self.sizes.frames)
+        self._silent = max(self._silent, total * self.sizes.samples)
+        return total - self.next
+
+    def second(self, snippet: int) -> float:
+        """The second at which a snippet starts."""
+        return self.origin + snippet * self.sizes.snippet_seconds
+
+    def copy(self) -> Intake:
+        """One of its own with the same content."""
+        other = copy.copy(self)
+        for name in ("counts", "notes", "left_out", "_frames", "_sound", "_shifts", "_began", "_missing", "expects"):
+            setattr(other, name, copy.copy(getattr(self, name)))
+        return other
+
+    def _cut_sound(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """The samples [first, end) and which of them are real; what lies before is forgotten."""
+        wave, heard = np.zeros(end - first, np.float32), np.zeros(end - first, bool)
+        while self._sound and self._sound[0][0] < end:
+            start, samples = self._sound.popleft()
+            part = samples[: end - start]
+            wave[start - first : start - first + len(part)] = part
+            heard[start - first : start - first + len(part)] = True
+            if len(part) < len(samples):
+                self._sound.appendleft((end, samples[len(part) :]))
+        return wave, heard
+
+    def _watch_absence(self, kind: str, there: list[bool], first: int) -> None:
+        if not self.expects[kind]:
+            return
+        for snippet, here in enumerate(there, start=first):
+            if here == self._missing[kind]:
+                self._missing[kind] = not here
+                second = snippet * self.sizes.snippet_seconds
+                if not here or snippet:
+                    self._note(second, f"{kind} again" if here else f"no {kind} from here")
+
+    def _note(self, at: float, words: str) -> None:
+        self.notes.append((round(self.origin + at, 3), words))
+        self.noted += 1

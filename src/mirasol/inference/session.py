@@ -1,0 +1,301 @@
+"""A session: one stream that is watched piece by piece and asked at any time, with a state that stays the same size.
+
+    session = mirasol.Session()
+    session.watch(frames, waveform, at=12.0)       # pieces of any size, as they come
+    print(session.ask("what do you hear?").answer)
+    session.save("monday.safetensors")
+
+What counts as a snippet, and what happens to what is late, missing or jumps, is defined in `intake`. The state is a
+value that is replaced, never changed: a question reads the one that is there, while another thread goes on watching.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mirasol.media.clip import Clip
+from mirasol.model.inputs import Inputs, join_inputs, snippet_inputs
+from mirasol.model.state import MirasolState, skip, split_states, stack_states
+
+from . import saved
+from .answer import Answer, Loaded, Receipt, Watched, check_questions, load, put
+from .intake import Frame, Intake
+
+MOST = 8  # snippets encoded in one call
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A state, and what had gone into it: snippets (those left out too), picture instants, samples of sound."""
+
+    state: MirasolState
+    snippets: int
+    frames: int
+    samples: int
+    dropped: int
+    left_out: tuple[tuple[float, float], ...]
+
+
+class Session:
+    """One stream, its state and its clock, on a model that any number of sessions share.
+
+    One thread at a time watches (others wait); `ask` needs no lock and never waits for watching.
+    """
+
+    def __init__(
+        self,
+        model: Loaded | str | Path = "tiny",
+        *,
+        start: float | None = None,
+        picture: bool = True,
+        sound: bool = True,
+        patience: float = 2.0,
+        hold: float = math.inf,
+    ) -> None:
+        """`start`: the second at which the first snippet starts; None, that of the first piece.
+
+        `picture`, `sound`: what the stream is expected to have; what is not expected is left aside. `patience`: how
+        many seconds one of them may come later than the other. `hold`: how many seconds a frame stays on screen at
+        most when no other follows (a camera that has stopped).
+        """
+        self.loaded = model if isinstance(model, Loaded) else load(model)
+        self._told: dict[str, Any] = {"picture": picture, "sound": sound, "patience": patience, "hold": hold}
+        self._lock = threading.RLock()
+        self.reset(start)
+
+    def reset(self, start: float | None = None) -> None:
+        """Forgets everything; a new stream begins at second `start` (None: with the next piece)."""
+        with self._lock:
+            self._begun = start is not None
+            self.intake = Intake(self.loaded.model.sizes, origin=start or 0.0, **self._told)
+            self._end: float | None = None  # where a stream that was ended ended, if inside a snippet
+            self.warnings: tuple[str, ...] = ()
+            self._see(self.loaded.model.encoder.start(1))
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    def watch(
+        self,
+        frames: np.ndarray | Sequence[Frame] | None = None,
+        waveform: np.ndarray | None = None,
+        *,
+        at: float,
+        times: Sequence[float] | np.ndarray | None = None,
+    ) -> int:
+        """A piece of the stream that begins at second `at`; gives how many snippets were encoded.
+
+        `frames` (n, h, w, 3) uint8 of any size, each at one of `times` (n,) seconds; without `times` they are spread
+        evenly over the waveform, a single one is at `at`. `waveform` (samples,) float32 mono at the model's rate.
+        """
+        with self._lock:
+            self.push(frames, waveform, at=at, times=times)
+            return self.catch_up()
+
+    def push(
+        self,
+        frames: np.ndarray | Sequence[Frame] | None = None,
+        waveform: np.ndarray | None = None,
+        *,
+        at: float,
+        times: Sequence[float] | np.ndarray | None = None,
+    ) -> None:
+        """As `watch`, but nothing is encoded yet: `step` or `step_together` does that."""
+        rate = self.loaded.model.sizes.sample_rate
+        if waveform is not None:
+            waveform = np.asarray(waveform)
+            if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
+                raise ValueError(
+                    f"expected a waveform (samples,) of floats at {rate} Hz, found {waveform.shape} {waveform.dtype}; "
+                    "mix the channels and divide whole numbers by their greatest"
+                )
+        count = 0 if frames is None else len(frames)
+        if times is None and count:
+            if count > 1 and waveform is None:
+                raise ValueError(f"expected the times of {count} frames: give times=[...] in seconds")
+            length = 0.0 if waveform is None else len(waveform) / rate
+            times = [at + place * length / count for place in range(count)]
+        seconds = [] if times is None else [float(time) for time in times]
+        if len(seconds) != count:
+            raise ValueError(f"expected one time for each frame, found {len(seconds)} times and {count} frames")
+        with self._lock:
+            self._begin(min([at, *seconds]))
+            for time, frame in zip(seconds, [] if frames is None else frames, strict=True):
+                self.intake.picture(time, frame)
+            if waveform is not None:
+                self.intake.sound(at, waveform)
+
+    def push_clip(self, clip: Clip) -> None:
+        """A clip of the reader whose frames were chosen at this model's instants (`Media.pieces(instants=...)`);
+        the clips of a file follow each other, each is complete."""
+        with self._lock:
+            self._begin(clip.start)
+            if clip.frames is not None and clip.frame_instants is not None and self.intake.expects["picture"]:
+                self.intake.instants(clip.frame_instants, clip.frames)
+            if clip.waveform is not None:
+                self.intake.sound(clip.waveform_start, clip.waveform)
+            self.intake.known(clip.end)
+
+    def flush(self, at: float | None = None) -> int:
+        """The stream ends at second `at` (None: with the last that came); its last, partial snippet is encoded too.
+
+        Watching may go on afterwards, with the next snippet. Gives how many snippets were encoded.
+        """
+        with self._lock:
+            left = self.intake.flush(at)
+            done = 0
+            while done < left:
+                done += self._encode(min(MOST, left - done))
+            if at is not None and done:
+                self._end = at
+            return done
+
+    def step(self, most: int = MOST) -> int:
+        """Encodes the snippets that are due, `most` of them at most; gives how many."""
+        with self._lock:
+            count = min(most, self.intake.due)
+            return self._encode(count) if count else 0
+
+    def catch_up(self) -> int:
+        """Encodes all snippets that are due; gives how many."""
+        done = 0
+        while count := self.step():
+            done += count
+        return done
+
+    def drop(self, snippets: int) -> int:
+        """Leaves out so many of the snippets that are due, unseen; the receipt will tell which. Gives how many."""
+        with self._lock:
+            count = min(snippets, self.intake.due)
+            if count:
+                self.intake.drop(count)
+                self._see(skip(self._seen.state, count))
+            return count
+
+    def _begin(self, at: float) -> None:
+        if not self._begun:
+            self.intake.origin, self._begun = at, True
+        self._end = None
+
+    @torch.inference_mode()
+    def _encode(self, count: int) -> int:
+        _, _, state = self.loaded.model.encoder(self._inputs(count), self._seen.state)
+        self._see(state)
+        return count
+
+    def _see(self, state: MirasolState) -> None:
+        """The new state, with what the receipt says of it: replaced at once, so that a reader gets both or neither."""
+        counts = self.intake.counts
+        self._seen = Seen(
+            state, self.intake.next, counts.frames, counts.samples, counts.dropped, tuple(self.intake.left_out)
+        )
+
+    def _inputs(self, count: int) -> Inputs:
+        frames, pieces, before = self.intake.take(count)
+        return snippet_inputs(frames, pieces, before, self.loaded.model.sizes)
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Watched:
+        """What was seen so far, as a value: it stays as it is while the session goes on."""
+        seen, end, sizes = self._seen, self._end, self.loaded.model.sizes
+        kept = seen.state.numbers[seen.state.numbers >= 0]
+        first = int(kept[0]) if len(kept) else seen.snippets
+        return Watched(
+            seen.state,
+            Receipt(
+                start=round(self.intake.origin, 3),
+                end=round(self.intake.second(seen.snippets) if end is None else end, 3),
+                text_start=round(self.intake.second(first), 3),
+                picture_seconds=round(seen.frames / sizes.frame_rate, 3),
+                sound_seconds=round(seen.samples / sizes.sample_rate, 3),
+                frames=seen.frames,
+                snippets=seen.snippets - seen.dropped,
+                model=self.loaded.name,
+                warnings=self.warnings,
+                left_out=seen.left_out,
+            ),
+        )
+
+    def ask(self, question: str) -> Answer:
+        """Answers a question about everything encoded so far; nothing is encoded again."""
+        return self.ask_all([question])[0]
+
+    def ask_all(self, questions: Sequence[str | None]) -> list[Answer]:
+        """Answers several questions (None: a caption) about one and the same moment."""
+        check_questions(questions, self.loaded)
+        return put(self.snapshot(), questions, self.loaded)
+
+    def describe(self) -> Answer:
+        """A caption of what was watched."""
+        return self.ask_all([None])[0]
+
+    # -- the state as a value ----------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> MirasolState:
+        """Everything that answers rest on."""
+        return self._seen.state
+
+    @property
+    def seconds(self) -> float:
+        """The second of the stream up to which it was encoded."""
+        return self.intake.second(self._seen.snippets)
+
+    def fork(self) -> Session:
+        """A second session that goes on from here on its own; nothing is encoded again."""
+        other = object.__new__(Session)
+        with self._lock:
+            other.__dict__.update(self.__dict__)
+            other._lock, other.intake = threading.RLock(), self.intake.copy()
+        return other
+
+    def save(self, path: str | Path) -> int:
+        """Writes state, clock and what waits to be encoded as one safetensors file; gives its size in bytes."""
+        with self._lock:
+            self.catch_up()
+            return saved.write(Path(path), self._seen.state, self.intake, self._begun, self._end, self.loaded)
+
+    @classmethod
+    def load(cls, path: str | Path, model: Loaded | str | Path = "tiny") -> Session:
+        """A saved session, on the model that it was watched with. `ValueError` for another model or a foreign file."""
+        loaded = model if isinstance(model, Loaded) else load(model)
+        state, intake, begun, end = saved.read(Path(path), loaded)
+        session = cls(loaded, **intake.expects, patience=intake.patience, hold=intake.hold)
+        session.intake, session._begun, session._end = intake, begun, end
+        session._see(state)
+        return session
+
+
+@torch.inference_mode()
+def step_together(sessions: Sequence[Session], most: int = MOST) -> int:
+    """Encodes what is due in several sessions of one model as one batch; gives the number of snippets.
+
+    Of each session `most` snippets at most; sessions with nothing due are left alone.
+    """
+    waiting = [(session, min(most, session.intake.due)) for session in sessions]
+    waiting = [(session, count) for session, count in waiting if count]
+    if not waiting:
+        return 0
+    encoder = waiting[0][0].loaded.model.encoder
+    if any(session.loaded.model.encoder is not encoder for session, _ in waiting):
+        raise ValueError("expected sessions that share one loaded model: load it once and give it to each Session")
+    waiting.sort(key=lambda pair: id(pair[0]))  # two threads that lock several sessions do so in one order
+    for session, _ in waiting:
+        session._lock.acquire()
+    try:
+        inputs = join_inputs([session._inputs(count) for session, count in waiting])
+        _, _, state = encoder(inputs, stack_states([session.state for session, _ in waiting]))
+        for (session, _), row in zip(waiting, split_states(state), strict=True):
+            session._see(row)
+    finally:
+        for session, _ in waiting:
+            session._lock.release()
+    return sum(count for _, count in waiting)

@@ -1,0 +1,190 @@
+"""Sources that can be read once, as they come: a pipe, a camera, a microphone, a stream from a network, or a file.
+
+    for arrival in Live("rtsp://camera/1", sample_rate=16_000, fit=(48, 72)):
+        print(arrival.time, arrival.kind)
+
+One container, demultiplexed once; picture and sound come in the order in which the source sends them. Pictures are
+turned into arrays only when somebody asks. Second 0 is the earlier of the first frame and the first sample.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+
+from .clip import MediaError
+from .opening import Report, Source, choose_streams, decoded, raw_seconds
+from .pictures import Shaper, fit_size, shown_size, turn_of
+from .sound import TOLERANCE, mono
+
+DEVICES = ("v4l2", "alsa", "pulse", "avfoundation", "dshow", "lavfi", "x11grab", "gdigrab")
+TIMEOUT = 30.0  # seconds without anything from a network
+WAIT_FOR_OTHER = 200  # arrivals of one kind before the other is no longer waited for to find second 0
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A frame or some sound, and its second. `frame()` makes (h, w, 3) uint8; `waveform` is (samples,) float32."""
+
+    kind: str  # "picture" or "sound"
+    time: float
+    frame: Callable[[], np.ndarray] | None = None
+    waveform: np.ndarray | None = None
+
+
+class Live:
+    """One pass over a source. Iterate over it once; `close` from any thread ends it.
+
+    `source`: `-` (standard input), a path, a URL, a binary file object, or a device as FORMAT:ADDRESS
+    (`v4l2:/dev/video0`, `alsa:default`, `avfoundation:0:0`, `dshow:video=...`). `own_time=False` counts seconds from
+    now on by the clock of this machine: for devices of which each has a count of its own.
+    """
+
+    def __init__(
+        self, source: Any, *, sample_rate: int = 16_000, fit: tuple[int, int] | None = None,
+        picture: bool = True, sound: bool = True, own_time: bool = True,
+    ) -> None:  # fmt: skip
+        self.name = "standard input" if source == "-" else str(getattr(source, "name", source))
+        self.report = Report()
+        self._container, self.is_live = self._open(source)
+        pictures, sounds = choose_streams(self._container)
+        self._picture, self._sound = (pictures if picture else None), (sounds if sound else None)
+        self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
+        if not (self.has_picture or self.has_sound):
+            self._container.close()
+            raise MediaError(f"cannot watch {self.name!r}: expected a stream of picture or sound in it, found none")
+        self._fit, self._rate, self._own_time = fit, sample_rate, own_time
+        self._shapers: dict[tuple[Any, ...], Shaper] = {}
+        self._run: _Run | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Arrival]:
+        """In the order of arrival; ends with the source."""
+        waiting: deque[Arrival] = deque()
+        kinds, origin = {"picture": not self.has_picture, "sound": not self.has_sound}, None
+        for arrival in self._arrivals():
+            if origin is None:
+                kinds[arrival.kind] = True
+                waiting.append(arrival)
+                if not all(kinds.values()) and len(waiting) < WAIT_FOR_OTHER:
+                    continue
+                origin = self._origin(waiting)
+                arrival = waiting.pop()
+                yield from (replace(early, time=early.time - origin) for early in waiting)
+            yield replace(arrival, time=arrival.time - origin)
+        if origin is None and waiting:
+            origin = self._origin(waiting)
+            yield from (replace(early, time=early.time - origin) for early in waiting)
+
+    def close(self) -> None:
+        """Ends the iteration soon."""
+        self._closed = True
+
+    def _origin(self, waiting: deque[Arrival]) -> float:
+        first = min(arrival.time for arrival in waiting)
+        return first if self._own_time else max(arrival.time for arrival in waiting) - time.monotonic()
+
+    def _open(self, source: Any) -> tuple[Any, bool]:
+        """(container, whether it comes at its own pace whoever reads)."""
+        address = source if isinstance(source, str) else ""
+        kind, _, rest = address.partition(":")
+        try:
+            if source == "-":
+                return av.open(sys.stdin.buffer, metadata_errors="replace"), False
+            if kind in DEVICES and rest and not rest.startswith("//"):
+                return av.open(rest, format=kind, timeout=TIMEOUT), kind != "lavfi"
+            if "://" in address:
+                rtsp = {"rtsp_transport": "tcp"} if kind.startswith("rtsp") else {}
+                return av.open(address, timeout=TIMEOUT, options=rtsp, metadata_errors="replace"), True
+            if hasattr(source, "read"):
+                return av.open(source, metadata_errors="replace"), False
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise MediaError(f"cannot watch {self.name!r}: it cannot be opened ({reason})") from error
+        return Source(source).open(), False
+
+    def _arrivals(self) -> Iterator[Arrival]:
+        """In the source's own seconds."""
+        streams = [stream for stream in (self._picture, self._sound) if stream is not None]
+        for stream in streams:
+            stream.thread_type = "AUTO"
+        shown = 0.0
+        try:
+            for frame in decoded(self._container, streams, self.report):
+                if self._closed:
+                    return
+                if isinstance(frame, av.VideoFrame):
+                    raw = raw_seconds(frame, None)
+                    shown = shown if raw is None else raw
+                    yield Arrival("picture", shown, frame=self._maker(frame))
+                else:
+                    yield from self._heard(frame)
+            if self._run is not None:
+                yield from self._run.finish()
+        finally:
+            self._container.close()
+
+    def _maker(self, frame: Any) -> Callable[[], np.ndarray]:
+        def make() -> np.ndarray:
+            aspect = float(frame.sample_aspect_ratio or 1) if hasattr(frame, "sample_aspect_ratio") else 1.0
+            turn = turn_of(frame)
+            key = (frame.height, frame.width, frame.format.name, turn)
+            if key not in self._shapers:
+                self._shapers[key] = Shaper(fit_size(shown_size(frame, aspect, turn), self._fit), turn, 1)
+            return self._shapers[key](frame)
+
+        return make
+
+    def _heard(self, frame: Any) -> Iterator[Arrival]:
+        samples = mono(frame)
+        if not len(samples):
+            return
+        run, raw = self._run, raw_seconds(frame, None)
+        if run is not None and run.in_rate == frame.sample_rate and (raw is None or abs(raw - run.end) <= TOLERANCE):
+            yield from run.feed(samples)
+            return
+        begin = raw
+        if run is not None:
+            yield from run.finish()
+            begin = run.end if raw is None else raw
+        self._run = _Run(begin or 0.0, frame.sample_rate, self._rate)
+        yield from self._run.feed(samples)
+
+
+class _Run:
+    """Sound without a hole, resampled: its samples are counted from the run's first."""
+
+    def __init__(self, begin: float, in_rate: int, out_rate: int) -> None:
+        self.begin, self.in_rate, self.out_rate = begin, in_rate, out_rate
+        self.fed = self.made = 0
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=out_rate)
+
+    @property
+    def end(self) -> float:
+        """Seconds after the last sample fed."""
+        return self.begin + self.fed / self.in_rate
+
+    def feed(self, samples: np.ndarray) -> Iterator[Arrival]:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None], format="flt", layout="mono")
+        frame.sample_rate = self.in_rate
+        self.fed += len(samples)
+        return self._give(self._resampler.resample(frame))
+
+    def finish(self) -> Iterator[Arrival]:
+        return self._give(self._resampler.resample(None))
+
+    def _give(self, frames: list[Any]) -> Iterator[Arrival]:
+        for frame in frames:
+            part = frame.to_ndarray()[0]
+            if len(part):
+                at = self.begin + self.made / self.out_rate
+                self.made += len(part)
+                yield Arrival("sound", at, waveform=part)

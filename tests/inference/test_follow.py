@@ -1,0 +1,189 @@
+"""`Follow` and `Live`: the same as watching the file, true times on every event, and what if all is too slow."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mirasol.inference.answer import Loaded
+from mirasol.inference.files import watch
+from mirasol.inference.follow import Event, Follow, clock
+from mirasol.inference.session import Session
+from mirasol.media import toybox
+from mirasol.media.clip import MediaError
+from mirasol.media.live import Arrival, Live
+from mirasol.media.opening import Report
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.sizes import Sizes
+from mirasol.model.state import tensors
+from mirasol.model.text import Text, train_tokenizer
+
+# A snippet is 0.8 s: 4 frames at 5 per second, 6400 samples at 8 kHz.
+SIZES = Sizes(
+    frame_rate=5.0, frames=4, height=16, width=24, sample_rate=8_000, hop=160, window=400, mels=20, patch=(10, 8),
+    tubes=(((2, 8, 8), (2, 8, 8), (0, 0, 0)), ((4, 6, 6), (4, 6, 6), (0, 0, 0))),
+    av_width=28, av_heads=2, av_mlp=36, vit_layers=1, combiner="ttm", memory=9, combiner_layers=1, combined=3,
+    latent_layers=2, context_snippets=5, reconstruct_scale=4, reconstruct_patch=2,
+    vocabulary=280, text_width=20, text_heads=2, text_kv_heads=1, text_layers=2, text_mlp=44, text_positions=90,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Loaded:
+    torch.manual_seed(5)
+    return Loaded(Mirasol(SIZES).eval(), Text(train_tokenizer(["what do you hear?"], 280)), "random")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    scene = toybox.make_scene(4, "test", seconds=8)
+    return toybox.write_file(scene, tmp_path_factory.mktemp("films") / "film.mp4", height=64, width=96, frame_rate=10)
+
+
+class Pipe(io.RawIOBase):
+    """Bytes that can be read once, forward, a few at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(min(size, 700) if size > 0 else size)
+
+
+def follow(source: object, loaded: Loaded, **options: object) -> tuple[Follow, list[Event]]:
+    live = Live(source, sample_rate=SIZES.sample_rate, fit=(SIZES.height, SIZES.width))
+    session = Session(loaded, start=0.0, picture=live.has_picture, sound=live.has_sound)
+    events: list[Event] = []
+    run = Follow(session, [live], **options)  # type: ignore[arg-type]
+    run.on_event = events.append
+    run.run()
+    return run, events
+
+
+@pytest.mark.parametrize("how", ["file", "pipe"])
+def test_a_stream_is_seen_and_heard_as_the_file_is(film: Path, loaded: Loaded, how: str) -> None:
+    """One container read once gives what two containers and the reader's own grid give."""
+    source, whole = (str(film), film) if how == "file" else (Pipe(as_stream(film)), as_stream(film))
+    run, _ = follow(source, loaded)
+    expected = watch(whole, loaded)
+    receipt = run.session.snapshot().receipt
+    assert receipt.snippets == expected.receipt.snippets
+    assert receipt.frames == pytest.approx(expected.receipt.frames, abs=1)  # the last one: its end is not stated
+    assert receipt.sound_seconds == pytest.approx(expected.receipt.sound_seconds, abs=0.03)
+    for one, other in zip(tensors(run.session.state), tensors(expected.state), strict=True):
+        assert one.shape == other.shape
+    distance = (run.session.state.latents - expected.state.latents)[:, :-1].abs().max()  # the last is partial
+    assert distance < 1e-2 * expected.state.latents.std()
+
+
+def as_stream(film: Path) -> bytes:
+    """The same packets in Matroska, which needs no seeking."""
+    import av
+
+    out = io.BytesIO()
+    with av.open(str(film)) as source, av.open(out, "w", format="matroska") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    return out.getvalue()
+
+
+def test_standing_questions_are_asked_at_their_moment(film: Path, loaded: Loaded) -> None:
+    run, events = follow(str(film), loaded, standing=["what?", "who?"], every=1.6)
+    assert [event.answer.question for event in events] == ["what?", "who?"] * 5
+    assert [event.end for event in events[::2]] == pytest.approx([1.6, 3.2, 4.8, 6.4, 8.0])
+    assert [event.start for event in events[::2]] == pytest.approx([0.0, 1.6, 3.2, 4.8, 6.4])
+    for event in events:
+        assert event.answer.receipt.end == event.end
+        assert event.to_dict()["receipt"]["snippets"] == round(event.end / 0.8)
+    assert run.session.snapshot().receipt.snippets == 10
+
+
+class Camera:
+    """A live source without a device: snippets of noise, as fast as they are taken."""
+
+    is_live, has_picture, has_sound = True, True, True
+
+    def __init__(self, snippets: int, broken: bool = False, then: Callable[[int], None] = lambda at: None) -> None:
+        self.report, self.snippets, self.broken, self.then = Report(), snippets, broken, then
+
+    def __iter__(self) -> Iterator[Arrival]:
+        for snippet in range(self.snippets):
+            at = snippet * 0.8
+            self.then(snippet)
+            yield Arrival("picture", at, frame=lambda: np.full((20, 30, 3), 99, np.uint8))
+            yield Arrival("sound", at, waveform=np.ones(SIZES.samples, np.float32))
+        if self.broken:
+            raise MediaError("the camera is gone")
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_cannot_keep_up_leaves_out_whole_snippets_and_says_so(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, notes = Session(loaded, start=0.0), []
+    inner = Session._encode
+
+    def slow(self: Session, count: int) -> int:
+        time.sleep(0.05)
+        return inner(self, count)
+
+    monkeypatch.setattr(Session, "_encode", slow)
+    run = Follow(session, [Camera(60)], most_lag=4.0, on_note=lambda second, words: notes.append(words))  # type: ignore[list-item]
+    receipt = run.run().receipt
+    lost = sum(round((end - start) / 0.8) for start, end in receipt.left_out)
+    assert lost > 10
+    assert receipt.snippets + lost == 60 == session.intake.next
+    assert receipt.end == pytest.approx(48.0)
+    assert any("cannot keep up" in words for words in notes)
+
+
+def test_an_error_of_a_source_comes_out(loaded: Loaded) -> None:
+    with pytest.raises(MediaError, match="camera is gone"):
+        Follow(Session(loaded, start=0.0), [Camera(3, broken=True)]).run()  # type: ignore[list-item]
+
+
+def test_questions_while_it_runs(loaded: Loaded) -> None:
+    """Asked from another thread, answered about the moment of asking."""
+    events: list[Event] = []
+    session = Session(loaded, start=0.0)
+
+    def then(snippet: int) -> None:
+        if snippet == 30:
+            while session.seconds < 4.0:
+                time.sleep(0.01)
+            run.ask("what?")
+
+    run = Follow(session, [Camera(40, then=then)], on_event=events.append)  # type: ignore[list-item]
+    run.run()
+    (event,) = events
+    assert event.answer.question == "what?"
+    assert 4.0 <= event.end <= 24.0
+    assert event.end == event.answer.receipt.end
+
+
+def test_a_source_of_neither_picture_nor_sound(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="cannot"):
+        Live(str(tmp_path / "nothing.mp4"))
+    (tmp_path / "words.txt").write_text("no film")
+    with pytest.raises(MediaError):
+        Live(str(tmp_path / "words.txt"))
+    with pytest.raises(MediaError, match="cannot watch"):
+        Live("v4l2:/dev/no-such-camera")
+
+
+def test_clock() -> None:
+    assert (clock(59.9), clock(61), clock(3_723)) == ("0:59", "1:01", "1:02:03")

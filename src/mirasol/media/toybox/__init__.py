@@ -27,6 +27,7 @@ _HOME = {
     "contact_sheet": "preview",
     "blind_figures": "blind",
     "type_shares": "blind",
+    "Stream": "streams",
     "AssetPack": "assets",
 }
 __all__ = sorted(_HOME)

@@ -58,14 +58,14 @@ def test_a_snippet_changes_nothing_before_it(combiner: str, what: str, seeds: in
 
 @pytest.mark.parametrize("combiner", COMBINERS)
 def test_how_far_back_a_snippet_is_felt(combiner: str, seeds: int) -> None:
-    """local: only in its own snippet. causal: `combiner_snippets` per layer. ttm: for ever, by the memory."""
+    """local, priority: only in its own snippet. causal: `combiner_snippets` per layer. ttm: for ever, by the memory."""
     chance = random.Random(seeds)
     sizes = random_sizes(chance, combiner, BATCH, SNIPPETS, combiner_snippets=3, combiner_layers=2)
     model = random_model(sizes, torch.float64)
     inputs = random_inputs(sizes, BATCH, SNIPPETS, torch.float64)
     before, after = watch(model, inputs), watch(model, change(inputs, 1, "picture"))
     felt = [difference(before["combined"][:, s], after["combined"][:, s]) > 1e-13 for s in range(SNIPPETS)]
-    last = {"local": 1, "causal": 5}.get(combiner, SNIPPETS)  # two layers look back two snippets each
+    last = {"local": 1, "priority": 1, "causal": 5}.get(combiner, SNIPPETS)  # two layers look back two snippets each
     assert felt == [1 <= s <= last for s in range(SNIPPETS)]
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from helpers import COMBINERS, difference, random_model, random_sizes
-from mirasol.model.combiner import CausalCombiner, LocalCombiner, causal_mask, make_combiner
+from mirasol.model.combiner import CausalCombiner, LocalCombiner, causal_mask
+from mirasol.model.encoder import COMBINER
 from mirasol.model.memory import TuringCombiner
+from mirasol.model.priority import PriorityCombiner
 from mirasol.model.state import map_tensors, padding_first, tensors
 
 
@@ -53,10 +55,10 @@ def test_padding_goes_first_and_nothing_else_moves(seeds: int) -> None:
 
 
 def test_one_place_chooses_the_class(seeds: int) -> None:
-    kinds = {"local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner}
+    kinds = {"local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "priority": PriorityCombiner}
     for combiner in COMBINERS:
         sizes = random_sizes(random.Random(seeds), combiner)
-        assert type(make_combiner(sizes)) is kinds[sizes.combiner]
+        assert type(COMBINER[sizes.combiner](sizes)) is kinds[sizes.combiner]
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)

@@ -47,6 +47,7 @@ def test_numbers_that_are_derived_are_those_of_the_model(combiner: str, seeds: i
     with torch.no_grad():
         tokens, _ = model.encoder.tokenize(inputs)
         latents, combined, state = model.encoder(inputs)
+        _, _, state = model.encoder(inputs, state)  # by now no memory has an empty slot
         context, mask = model.encoder.context(state)
     counts = sizes.tokens_per_snippet()
     assert tokens.shape[2] == counts["vit"] + 2  # and the two that say what is present
@@ -59,9 +60,9 @@ def test_numbers_that_are_derived_are_those_of_the_model(combiner: str, seeds: i
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"combiner": "global"}, "combiner must be one of local, causal, ttm; found 'global'"),
-        ({"memory": 5}, "memory tokens go with the ttm combiner"),
-        ({"combiner": "ttm"}, "memory tokens go with the ttm combiner"),
+        ({"combiner": "global"}, "combiner must be one of local, causal, ttm, priority; found 'global'"),
+        ({"memory": 5}, "memory tokens go with the combiners ttm and priority"),
+        ({"combiner": "ttm"}, "memory tokens go with the combiners ttm and priority"),
         ({"av_heads": 3}, "width of an audio-video head must be a whole number"),
         ({"text_kv_heads": 3}, "text heads per key-value head must be a whole number"),
         ({"hop": 333}, "spectrogram columns per snippet must be a whole number"),

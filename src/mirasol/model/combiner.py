@@ -1,6 +1,6 @@
 """Combiners: fuse the tokens of a snippet, picture and sound together, into K combined tokens (the paper's Combiner).
 
-Three classes with one signature, chosen in `make_combiner`:
+Four classes with one signature, chosen in `encoder.COMBINER`:
 
     combiner(tokens, mask, snippets, state) -> (combined, state)
     tokens (B, S, N, D), mask (B, S, N) -> combined (B, S, K, D)
@@ -8,6 +8,7 @@ Three classes with one signature, chosen in `make_combiner`:
     local   `LocalCombiner`    sees its own snippet (Figure 1 of the paper)
     causal  `CausalCombiner`   sees its own and the earlier snippets (Equation 2), `combiner_snippets` of them at most
     ttm     `memory.TuringCombiner`: the Token Turing Machine, sees its own snippet and a memory of R tokens
+    priority  `priority.PriorityCombiner`: as local, and keeps the R most salient snippets for text to look at
 
 `snippets` (B, S) holds each snippet's number from the start of the stream, -1 where a row has only padding.
 The K outputs come from K learned queries set at the end of the snippet's tokens, so no modality is favoured.
@@ -22,7 +23,6 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from .layers import Block, Cache, layer_norm
-from .memory import TuringCombiner
 from .positions import rotary
 from .sizes import Sizes
 from .state import CombinerState, padding_first
@@ -116,8 +116,3 @@ class CausalCombiner(LocalCombiner):
         asked = asked if order is None else asked.gather(1, order)
         numbers = asked[:, max(0, asked.shape[1] - last) :]
         return x, replace(state, caches=tuple(caches), numbers=numbers)
-
-
-def make_combiner(sizes: Sizes) -> nn.Module:
-    """The one place where a combiner is chosen by name."""
-    return {"local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner}[sizes.combiner](sizes)

@@ -8,23 +8,30 @@ A whole file is one call with all its snippets; a stream is the same call with o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .combiner import make_combiner
+from .combiner import CausalCombiner, LocalCombiner
 from .embeddings import Patches, Tubes
 from .inputs import Inputs
 from .latents import LatentModel
 from .layers import layer_norm
+from .memory import TuringCombiner
 from .positions import seconds_features
+from .priority import PriorityCombiner
 from .sizes import Sizes
-from .state import MirasolState, padding_first
+from .state import MirasolState, PriorityState, padding_first
 from .vit import PICTURE, SOUND, Vit
 
 SECONDS_WIDTH = 64
+# The one place where a combiner is chosen by name.
+COMBINER: dict[str, Callable[[Sizes], nn.Module]] = {
+    "local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "priority": PriorityCombiner,
+}  # fmt: skip
 
 
 class Encoder(nn.Module):
@@ -39,13 +46,13 @@ class Encoder(nn.Module):
         self.vit = Vit(sizes)
         self.presence_tokens = nn.Parameter(torch.empty(2, 2, width))  # (picture or sound, absent or present)
         self.seconds = nn.Linear(SECONDS_WIDTH, width)  # of a snippet, into the combiner
-        self.combiner = make_combiner(sizes)
+        self.combiner = COMBINER[sizes.combiner](sizes)
         self.mask_tokens = nn.Parameter(torch.empty(width))
         self.latent_model = LatentModel(sizes)
         self.context_norm = layer_norm(width)
         self.context_seconds = nn.Linear(SECONDS_WIDTH, width)
         self.kind_tokens = nn.Parameter(torch.empty(2, width))  # latents, memory
-        if sizes.memory:
+        if sizes.combiner == "ttm":
             self.memory_norm = layer_norm(width)
 
     def start(self, batch: int) -> MirasolState:
@@ -123,8 +130,16 @@ class Encoder(nn.Module):
         mask = numbers >= 0
         numbers = numbers.clamp(min=0).double()
         if (memory := state.combiner.memory) is not None:
+            mask = torch.cat([mask, memory.written], dim=1)
+            if isinstance(memory, PriorityState):  # it has a clock of its own
+                assert isinstance(self.combiner, PriorityCombiner)
+                recalled = self.combiner.recall(memory) + self.kind_tokens[1]
+                return torch.cat([self.in_time(kept, numbers), recalled], dim=1), mask
             kept = torch.cat([kept, self.memory_norm(memory.tokens) + self.kind_tokens[1]], dim=1)
             numbers = torch.cat([numbers, memory.numbers], dim=1)
-            mask = torch.cat([mask, memory.written[:, None].expand_as(memory.numbers)], dim=1)
+        return self.in_time(kept, numbers), mask
+
+    def in_time(self, tokens: Tensor, numbers: Tensor) -> Tensor:
+        """Tokens (B, C, D) with the seconds of their snippets (B, C)."""
         seconds = seconds_features(numbers * self.sizes.snippet_seconds, SECONDS_WIDTH)
-        return kept + self.context_seconds(seconds.to(kept)), mask
+        return tokens + self.context_seconds(seconds.to(tokens))

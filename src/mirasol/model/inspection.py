@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .layers import Cache
 from .mirasol import on_meta
 from .sizes import Sizes
-from .state import CombinerState, LatentState, MemoryState, MirasolState
+from .state import CombinerState, LatentState, MemoryState, MirasolState, PriorityState
 
 # component -> the start of its parameters' names; the first that fits counts
 COMPONENTS = {
@@ -59,10 +59,15 @@ def full_state(sizes: Sizes, batch: int = 1) -> MirasolState:
         per_snippet = sizes.tube_tokens + sizes.patch_tokens + PRESENCE + sizes.combined
         kept = (sizes.combiner_snippets - 1) * per_snippet
         combiner = CombinerState(caches=caches(sizes.combiner_layers, kept), numbers=whole(kept))
-    elif sizes.combiner == "ttm":
+    elif sizes.memory:
         numbers = torch.empty(batch, sizes.memory, dtype=torch.float64, device="meta")
-        written = torch.empty(batch, dtype=torch.bool, device="meta")
-        combiner = CombinerState(memory=MemoryState(floats(sizes.memory, sizes.av_width), numbers, written))
+        written = torch.empty(batch, sizes.memory, dtype=torch.bool, device="meta")
+        memory = MemoryState(floats(sizes.memory, sizes.av_width), numbers, written)
+        if sizes.combiner == "priority":
+            memory = PriorityState(
+                memory.tokens, numbers, written, salience=floats(sizes.memory), ticks=numbers, clock=numbers[:, 0]
+            )
+        combiner = CombinerState(memory=memory)
     else:
         combiner = CombinerState()
     before = sizes.context_snippets - 1

@@ -142,7 +142,7 @@ class TuringCombiner(nn.Module):
         """An empty memory: zeros, as in the official module."""
         tokens = like.new_zeros(batch, self.sizes.memory, self.sizes.av_width)
         numbers = torch.zeros(batch, self.sizes.memory, dtype=torch.float64, device=like.device)
-        written = torch.zeros(batch, dtype=torch.bool, device=like.device)
+        written = torch.zeros(batch, self.sizes.memory, dtype=torch.bool, device=like.device)
         return CombinerState(memory=MemoryState(tokens, numbers, written))
 
     def forward(
@@ -162,11 +162,11 @@ class TuringCombiner(nn.Module):
         what came from a memory not yet written counts as coming from this snippet."""
         real, kept = number >= 0, old.tokens.shape[1]
         now = number.double()
-        before = torch.where(old.written[:, None], old.numbers, now[:, None])
+        before = torch.where(old.written, old.numbers, now[:, None])
         share = weights[:, :, :kept].double()
         numbers = (share * before[:, None, :]).sum(-1) + (1 - share.sum(-1)) * now[:, None]
         return MemoryState(
             torch.where(real[:, None, None], tokens, old.tokens),
             torch.where(real[:, None], numbers, old.numbers),
-            old.written | real,
+            old.written | real[:, None],
         )

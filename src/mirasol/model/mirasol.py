@@ -22,6 +22,7 @@ from .decoder import Decoder
 from .encoder import Encoder
 from .inputs import Inputs
 from .layers import initialise_all
+from .priority import PriorityCombiner
 from .reconstruction import Reconstruction
 from .sizes import Sizes
 from .state import MirasolState
@@ -40,6 +41,7 @@ class Output:
     latent: Tensor | None = None
     video: Tensor | None = None
     audio: Tensor | None = None
+    effort: Tensor | None = None
     spread: Tensor | None = None
     state: MirasolState | None = None
 
@@ -96,8 +98,12 @@ class Mirasol(nn.Module):
         latent, video, audio = self.reconstruction.losses(latents, combined, inputs, self.encoder.patches)
         sizes = self.sizes
         loss = text + sizes.latent_weight * latent + sizes.video_weight * video + sizes.audio_weight * audio
+        effort = torch.zeros_like(text)
+        if isinstance(self.encoder.combiner, PriorityCombiner):
+            effort = self.encoder.combiner.effort(combined, inputs.snippet_mask)
+            loss = loss + sizes.effort_weight * effort
         spread = combined.detach()[inputs.snippet_mask].std(dim=0, correction=0).mean().nan_to_num()
-        return Output(None, loss, text, latent, video, audio, spread, state)
+        return Output(None, loss, text, latent, video, audio, effort, spread, state)
 
     @torch.no_grad()
     def generate(

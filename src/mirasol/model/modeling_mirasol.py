@@ -59,8 +59,8 @@ class MirasolEncoderOutput(ModelOutput):
 
 @dataclass
 class MirasolOutput(ModelOutput):
-    """`loss` is the weighted sum of `text`, `latent`, `video` and `audio`; `spread` tells of collapse when near zero
-    (see `mirasol.Output`). With labels, logits (B, T, V) are made in evaluation only: training does not need them."""
+    """`loss` is the weighted sum of the named losses; `spread` tells of collapse when near zero (see
+    `mirasol.Output`). With labels, logits (B, T, V) are made in evaluation only: training does not need them."""
 
     loss: Tensor | None = None
     logits: Tensor | None = None
@@ -68,6 +68,7 @@ class MirasolOutput(ModelOutput):
     latent: Tensor | None = None
     video: Tensor | None = None
     audio: Tensor | None = None
+    effort: Tensor | None = None
     spread: Tensor | None = None
     past_key_values: EncoderDecoderCache | None = None
     encoder_outputs: MirasolEncoderOutput | None = None
@@ -255,7 +256,7 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
         watched = output.encoder_outputs
         assert watched is not None
         losses = Mirasol.losses(self, text, watched.latents, watched.combined, inputs, watched.state)  # type: ignore[arg-type]
-        for name in ("loss", "latent", "video", "audio", "spread"):
+        for name in ("loss", "latent", "video", "audio", "effort", "spread"):
             output[name] = getattr(losses, name)
 
     @torch.no_grad()

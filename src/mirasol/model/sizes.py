@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-COMBINERS = ("local", "causal", "ttm")
+COMBINERS = ("local", "causal", "ttm", "priority")
+REMEMBERING = ("ttm", "priority")
 TubeShape = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]  # kernel, stride, offset
 
 
@@ -57,9 +58,9 @@ class Sizes:
     combiner_layers: int = 2
     combined: int = 8  # K
     combiner_snippets: int = 4  # how many snippets the causal combiner sees, this one included
-    memory: int = 0  # R, memory tokens of the Token Turing Machine; 0 for the other combiners
+    memory: int = 0  # R, memory tokens of the ttm and priority combiners; 0 for the others
     ttm_select: str = "tokenlearner"  # how read and write summarise: "tokenlearner" or "mha"
-    ttm_hidden: int = 64  # hidden width of the TokenLearner's MLP
+    ttm_hidden: int = 64  # hidden width of the TokenLearner's MLP, and of the priority memory's
     latent_layers: int = 2
     context_snippets: int = 16  # how many snippets of latents text (and the latent model) may look back on
 
@@ -68,6 +69,7 @@ class Sizes:
     latent_weight: float = 1.0  # weights of the losses; that of the text is 1
     video_weight: float = 1.0
     audio_weight: float = 1.0
+    effort_weight: float = 0.05  # of writing, in the priority memory
     reconstruct_layers: int = 1
     reconstruct_video: bool = True
     reconstruct_audio: bool = True
@@ -89,9 +91,10 @@ class Sizes:
         object.__setattr__(self, "patch", tuple(self.patch))
         if self.combiner not in COMBINERS:
             raise ValueError(f"combiner must be one of {', '.join(COMBINERS)}; found {self.combiner!r}")
-        if (self.combiner == "ttm") != (self.memory > 0):
+        if (self.combiner in REMEMBERING) != (self.memory > 0):
             raise ValueError(
-                f"memory tokens go with the ttm combiner: combiner={self.combiner!r}, memory={self.memory}"
+                f"memory tokens go with the combiners {' and '.join(REMEMBERING)}: combiner={self.combiner!r}, "
+                f"memory={self.memory}"
             )
         exact(self.av_width, self.av_heads, "width of an audio-video head")
         if self.combiner == "ttm" and self.ttm_select == "mha":

@@ -19,7 +19,7 @@ from .layers import Cache
 
 @dataclass(frozen=True)
 class MemoryState:
-    """`tokens` (B, R, D); `numbers` (B, R) float64, the snippet each token stems from; `written` (B) bool."""
+    """`tokens` (B, R, D); `numbers` (B, R) float64, the snippet each token stems from; `written` (B, R) bool."""
 
     tokens: Tensor
     numbers: Tensor
@@ -27,8 +27,17 @@ class MemoryState:
 
 
 @dataclass(frozen=True)
+class PriorityState(MemoryState):
+    """Of the priority memory: `salience` (B, R); `ticks` (B, R) float64, the `clock` (B) float64 at the write."""
+
+    salience: Tensor
+    ticks: Tensor
+    clock: Tensor
+
+
+@dataclass(frozen=True)
 class CombinerState:
-    """local: nothing. causal: caches of the last snippets, the number of each token (B, kept). ttm: a memory."""
+    """local: nothing. causal: caches of the last snippets, and the number of each token (B, kept). Others: a memory."""
 
     caches: tuple[Cache, ...] = ()
     numbers: Tensor | None = None
@@ -169,8 +178,8 @@ def stack_states(states: Sequence[MirasolState]) -> MirasolState:
             numbers=None if numbers[0] is None else rows(numbers, 1, -1),
             memory=None
             if memories[0] is None
-            else MemoryState(
-                *(torch.cat([getattr(memory, f.name) for memory in memories]) for f in fields(MemoryState))
+            else type(memories[0])(
+                *(torch.cat([getattr(memory, f.name) for memory in memories]) for f in fields(memories[0]))
             ),
         ),
         latent=LatentState(caches([latent.caches for latent in latents]), rows([s.numbers for s in latents], 1, -1)),

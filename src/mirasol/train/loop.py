@@ -20,7 +20,7 @@ from . import checkpoint
 from .config import Run
 from .optimizer import Optimizers
 
-NAMED = ("loss", "text", "latent", "video", "audio", "spread")
+NAMED = ("loss", "text", "latent", "video", "audio", "effort", "spread")
 Evaluate = Callable[[Mirasol, Any], dict[str, float]]
 
 

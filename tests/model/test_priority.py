@@ -1,0 +1,86 @@
+"""Priority memory: the same as keeping it slot by slot, untouched once written, ticking with events."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from helpers import random_model, random_sizes
+from mirasol.model.priority import keep
+from mirasol.model.state import PriorityState
+
+
+def empty(batch: int, slots: int, width: int) -> PriorityState:
+    times = torch.zeros(batch, slots, dtype=torch.float64)
+    return PriorityState(
+        torch.zeros(batch, slots, width), times, times.bool(), torch.zeros(batch, slots), times, times[:, 0]
+    )
+
+
+def test_it_equals_replacing_the_least_salient_slot_one_by_one(seeds: int) -> None:
+    """Against a loop over plain lists: a full memory gives up its least salient slot, of equals the latest."""
+    chance, generator = random.Random(seeds), torch.Generator().manual_seed(seeds)
+    batch, snippets, slots, width = 3, 29, 7, 5
+    tokens = torch.randn(batch, snippets, width, generator=generator)
+    # Few different values: ties are frequent.
+    salience = torch.randint(1, 6, (batch, snippets), generator=generator) / 8
+    numbers = torch.arange(snippets).expand(batch, -1).clone()
+    numbers[1, chance.randint(3, 20) :] = -1
+    state, at = empty(batch, slots, width), 0
+    while at < snippets:
+        end = min(snippets, at + chance.randint(1, 6))
+        state = keep(state, tokens[:, at:end], salience[:, at:end], numbers[:, at:end])
+        at = end
+    for row in range(batch):
+        held: list[tuple[float, int, float]] = []  # salience, snippet, clock
+        clock = 0.0
+        for snippet in range(snippets):
+            if numbers[row, snippet] < 0:
+                continue
+            worth = float(salience[row, snippet])
+            clock += worth
+            if len(held) == slots:
+                weakest = min(held, key=lambda slot: (slot[0], -slot[1]))
+                if worth <= weakest[0]:
+                    continue
+                held.remove(weakest)
+            held.append((worth, snippet, clock))
+        kept = state.written[row]
+        assert state.numbers[row][kept].tolist() == sorted(slot[1] for slot in held)
+        held.sort(key=lambda slot: slot[1])
+        assert state.salience[row][kept].tolist() == [slot[0] for slot in held]
+        assert torch.equal(state.ticks[row][kept], torch.tensor([slot[2] for slot in held], dtype=torch.float64))
+        assert torch.equal(state.tokens[row][kept], tokens[row, [slot[1] for slot in held]])
+        assert float(state.clock[row]) == clock
+
+
+def test_what_is_kept_stays_exactly_as_it_was_written() -> None:
+    generator = torch.Generator().manual_seed(1)
+    state = keep(
+        empty(2, 4, 6),
+        torch.randn(2, 4, 6, generator=generator),
+        torch.full((2, 4), 0.9),
+        torch.arange(4).expand(2, -1),
+    )
+    first = state.tokens.clone()
+    for at in range(4, 3_000, 4):
+        dull = torch.rand(2, 4, generator=generator) * 0.5
+        state = keep(state, torch.randn(2, 4, 6, generator=generator), dull, torch.arange(at, at + 4).expand(2, -1))
+    assert torch.equal(state.tokens, first)
+    assert state.numbers.tolist() == [[0.0, 1.0, 2.0, 3.0]] * 2
+
+
+def test_salience_learns_from_the_text_alone() -> None:
+    """No penalty, no step through time: the answer's gradient reaches what decides about writing."""
+    sizes = random_sizes(random.Random(2), "priority", 2, 13)
+    model = random_model(sizes).train()
+    combiner = model.encoder.combiner
+    combined = torch.randn(2, 13, sizes.combined, sizes.av_width)
+    state = combiner.start(2, combined).memory
+    candidates, salience = combiner.candidates(combined)
+    memory = keep(state, candidates, salience, torch.arange(13).expand(2, -1))
+    combiner.recall(memory).square().sum().backward()
+    for parameter in (*combiner.salience.parameters(), combiner.candidate_tokens):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0

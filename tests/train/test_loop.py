@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from mirasol.data.streams import StreamBatches
 from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -54,6 +56,28 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     losses = [[line["loss"] for line in log if "loss" in line] for log in logs]
     assert losses[0] == losses[1][:6]
     assert losses[1][6:] == losses[0][3:]  # the steps after the third, once more
+
+
+def test_a_run_through_time_carries_the_state_and_resumes_inside_a_stream(tmp_path: Path) -> None:
+    """Broken off between two chunks, it goes on as if nothing had happened; and what came before a chunk counts."""
+    through = replace(
+        run(),
+        sizes=SIZES.change(combiner="priority", memory=7),
+        batches=lambda first, last: StreamBatches(
+            SIZES, Text(TOKENIZER), first, last, streams=2, chunk=5, chunks=4, visits=3
+        ),
+        through_time=True,
+    )
+    whole = train(through, tmp_path / "whole", report=lambda line: None)
+    train(through, tmp_path / "broken", report=lambda line: None)
+    assert len(list((tmp_path / "broken").glob("*/state.safetensors"))) == 2
+    (tmp_path / "broken" / "step-0000006" / "progress.json").unlink()  # left: step 3, before the last of four chunks
+    again = train(through, tmp_path / "broken", report=lambda line: None)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    forgetful = train(replace(through, through_time=False), tmp_path / "forgetful", report=lambda line: None)
+    third = Mirasol.load(forgetful).state_dict()
+    assert any(not torch.equal(first[name], third[name]) for name in first)
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:

@@ -29,13 +29,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs of B clips; ids, labels, text_mask (B', T) of B' >= B texts; rows (B') the clip of each text."""
+    """inputs of B clips; ids, labels, text_mask (B', T) of B' texts; rows (B') the clip of each text.
+
+    `first`: the clips begin here. Otherwise they go on where those of the batch before ended (training through time).
+    """
 
     inputs: Inputs
     ids: Tensor
     labels: Tensor
     text_mask: Tensor
     rows: Tensor
+    first: bool = True
 
 
 def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool = True) -> Inputs:
@@ -48,7 +52,8 @@ def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool =
     return snippet_inputs(clip.frames, pieces, silence_before(sizes), sizes)
 
 
-def collate(examples: Sequence[Example], text: Text) -> Batch:
+def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spare: str = "") -> Batch:
+    """`spare` is put where no example asks anything, and counts for nothing: a batch has at least one text."""
     rows, ids, labels = [], [], []
     for at, example in enumerate(examples):
         for question, answer in example.pairs:
@@ -56,7 +61,9 @@ def collate(examples: Sequence[Example], text: Text) -> Batch:
             rows.append(at)
             ids.append(prompt + target)
             labels.append([IGNORE] * len(prompt) + target)
+    if not ids:
+        rows, ids = [0], [text.prompt(spare)]
+        labels = [[IGNORE] * len(ids[0])]
     padded, mask = pad(ids, PAD)
-    return Batch(
-        join_inputs([example.inputs for example in examples]), padded, pad(labels, IGNORE)[0], mask, torch.tensor(rows)
-    )
+    inputs = join_inputs([example.inputs for example in examples])
+    return Batch(inputs, padded, pad(labels, IGNORE)[0], mask, torch.tensor(rows), first)

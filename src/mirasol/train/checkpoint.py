@@ -1,5 +1,6 @@
 """Checkpoints in safetensors: `model.safetensors`, `config.json` and `tokenizer.json` as users load them, and beside
-them `optimizer.safetensors` and `progress.json` to go on from. Written whole or not at all; never pickled.
+them `optimizer.safetensors`, `progress.json` and, for training through time, `state.safetensors` to go on from.
+Written whole or not at all; never pickled.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mirasol.model.mirasol import Mirasol
+from mirasol.model.state import MirasolState, named_tensors, with_named
 
 from .optimizer import Optimizers
+
+STATE = "state.safetensors"
 
 
 def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path) -> None:
@@ -43,12 +47,16 @@ def save(
     tokenizer: Tokenizer,
     progress: dict[str, Any],
     keep: int,
+    state: MirasolState | None = None,
 ) -> Path:
-    """`folder/step-000123`, made under another name first; older ones beyond `keep` are removed."""
+    """`folder/step-000123`, made under another name first; older ones beyond `keep` are removed. `state`: what the
+    next step goes on from, in training through time."""
     final, making = folder / f"step-{step:07d}", folder / f".making-{step:07d}"
     shutil.rmtree(making, ignore_errors=True)
     save_model(model, tokenizer, making)
     save_file(optimizers.state(), making / "optimizer.safetensors")
+    if state is not None:
+        save_file({name: value.contiguous() for name, value in named_tensors(state).items()}, making / STATE)
     (making / "progress.json").write_text(json.dumps({"step": step, **progress}))
     shutil.rmtree(final, ignore_errors=True)
     os.replace(making, final)
@@ -70,3 +78,10 @@ def restore(path: Path, model: Mirasol, optimizers: Optimizers) -> dict[str, Any
     model.load_state_dict(weights)
     optimizers.restore(load_file(path / "optimizer.safetensors"))
     return json.loads((path / "progress.json").read_text())
+
+
+def restore_state(path: Path, model: Mirasol) -> MirasolState | None:
+    """The state that a run through time goes on from; None where the checkpoint has none."""
+    if not (path / STATE).is_file():
+        return None
+    return with_named(model.encoder.start(1), load_file(path / STATE))

@@ -42,4 +42,5 @@ class Run:
     log_every: int = 20
     evaluate_every: int = 1_000
     save_every: int = 500
+    through_time: bool = False  # carry the state from batch to batch; see `Batch.first`
     keep: int = 2  # checkpoints kept

@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mirasol.model.mirasol import Mirasol, count_parameters
+from mirasol.model.state import MirasolState
 
 from . import checkpoint
 from .config import Run
@@ -44,8 +45,10 @@ def train(
     model, tokenizer = Mirasol(run.sizes), run.tokenizer()
     optimizers = Optimizers(model, run.optimisation)
     progress: dict[str, Any] = {"step": 0, "hours": 0.0}
+    carried: MirasolState | None = None  # from step to step, where a batch goes on with the last one's clips
     if (last := checkpoint.latest(out)) is not None:
         progress = checkpoint.restore(last, model, optimizers)
+        carried = checkpoint.restore_state(last, model)
         report(f"going on from {last} (step {progress['step']})")
     steps, first = run.optimisation.steps, progress["step"]
     report(f"{run.name}: {count_parameters(model) / 1e6:.2f} M parameters, steps {first} to {steps}")
@@ -63,8 +66,10 @@ def train(
         waited += time.monotonic() - before
         torch.manual_seed(run.seed * 1_000_003 + step)  # of the masking
         model.train()
-        output = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows)
+        state = None if batch.first else carried
+        output = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, state)
         output.loss.backward()
+        carried = output.state.detach() if run.through_time else None
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run.optimisation.clip)
         if not torch.isfinite(norm):
             raise ValueError(f"the loss is not a number at step {step}; lower the learning rate and resume from {out}")
@@ -95,7 +100,7 @@ def train(
             report(shown({"step": done, **scores}))
             window = time.monotonic() if meter.count == 0 else window
         if done % run.save_every == 0 or done == steps:
-            checkpoint.save(out, done, model, optimizers, tokenizer, {"hours": hours}, run.keep)
+            checkpoint.save(out, done, model, optimizers, tokenizer, {"hours": hours}, run.keep, carried)
     checkpoint.save_model(model.eval(), tokenizer, out / "model")
     return out / "model"
 

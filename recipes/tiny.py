@@ -1,11 +1,10 @@
-"""The `tiny` model that ships with the package: learns Toybox from nothing, in half an hour on two CPU cores.
+"""The `tiny` model that ships with the package: learns Toybox from nothing, in 2.5 hours on two CPU cores.
 
-Memory 1.3 GB in the main process, 0.3 GB in the loader's worker. 1 800 steps: 35 200 one-second clips, the first 28 800
-without sound, 4 800 of 1 to 3 seconds, 3 200 of 2 to 8 seconds; 20 to 45 clips or snippets per second.
+Memory 1.3 GB in the main process, 0.3 GB in the loader's worker. 8 300 steps: 115 200 one-second clips, the first
+92 800 of them without sound, then 16 000 of 1 to 3 seconds and 29 600 of 2 to 8 seconds; 30 to 40 snippets per second.
 
-Expected (`mirasol evaluate toybox --scenes 150`): 48 % of the test split right, 42 % of the compositional one, where a
-blind guess gets 24 %; heard 100 %, seen 30 %, colour 53 %, which-made-the-sound at the blind figure. The text loss is
-still falling in every stage: this is a short run, longer stages are the first thing to try.
+Expected (`mirasol evaluate toybox --scenes 150`): 92 % of the test split right, 84 % of the compositional one, where
+a blind guess gets 24 %; every type at 80 % (rounded) or more but way (71 %) and count (72 %).
 """
 
 from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
@@ -15,10 +14,11 @@ from mirasol.train.config import Optimisation, Run
 
 STAGES = (
     Stage(0, (1, 1), 32, things=1, caption_every=0, silent=True),
-    Stage(600, (1, 1), 32, things=2, caption_every=0, silent=True),
-    Stage(900, (1, 1), 32),
-    Stage(1_100, (1, 3), 16),
-    Stage(1_400, (2, 8), 8),
+    Stage(900, (1, 1), 32, things=2, caption_every=0, silent=True),
+    Stage(2_100, (1, 1), 32, caption_every=8, silent=True),
+    Stage(2_900, (1, 1), 32, caption_every=8),
+    Stage(3_600, (1, 3), 16),
+    Stage(4_600, (2, 8), 8),
 )
 
 
@@ -31,7 +31,7 @@ def recipe() -> Run:
     return Run(
         name="tiny",
         sizes=sizes,
-        optimisation=Optimisation(steps=1_800, rate=2e-3, other_rate=1e-3, warmup=100),
+        optimisation=Optimisation(steps=8_300, rate=2e-3, other_rate=1e-3, warmup=100),
         batches=batches,
         tokenizer=lambda: toybox_tokenizer(sizes.vocabulary),
         evaluate={"split": "validation", "scenes": 96},

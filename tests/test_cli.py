@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from mirasol import cli
-from mirasol.inference import answer as answering
+from mirasol.inference import files
 from mirasol.media import toybox
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -177,7 +177,7 @@ def test_interrupted(run, model: str, film: str, monkeypatch: pytest.MonkeyPatch
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(answering, "watch", interrupt)
+    monkeypatch.setattr(files, "watch", interrupt)
     assert run("ask", film, "who?", "--model", model)[0] == 130
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from mirasol import cli
 from mirasol.evaluate.toybox import percentages, score_scenes
 from mirasol.inference.answer import load, shipped_models
 
@@ -30,3 +32,9 @@ def test_the_checkpoint_is_small_enough_to_ship() -> None:
     files = list(shipped_models()["tiny"].iterdir())
     assert sum(file.stat().st_size for file in files) < 40e6
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "log.jsonl"} <= {f.name for f in files}
+
+
+def test_the_demo_is_answered_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At least four of the five: what a newcomer sees first."""
+    cli.app(["demo", "--out", str(tmp_path / "demo")], standalone_mode=False)
+    assert capsys.readouterr().out.count("WRONG") <= 1

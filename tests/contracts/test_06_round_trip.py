@@ -71,6 +71,8 @@ def test_saved_and_loaded_is_the_same(combiner: str, tmp_path: Path, seeds: int)
         assert type(loaded) is MirasolForConditionalGeneration
         assert_same(skin.state_dict(), loaded.state_dict())
         assert_same(dict(skin.named_buffers()), dict(loaded.named_buffers()))
+        for parameter in loaded.parameters():  # a mapped file is aligned otherwise: the last bit of a sum may differ
+            parameter.data = parameter.data.clone()
         assert_same(results(skin, batch), results(loaded, batch))
         assert (loaded.lm_head.weight is loaded.decoder.embed.weight) is sizes.tied
     assert AutoConfig.from_pretrained(tmp_path).model_sizes == sizes

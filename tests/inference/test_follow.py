@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -173,6 +174,19 @@ def test_questions_while_it_runs(loaded: Loaded) -> None:
     assert event.answer.question == "what?"
     assert 4.0 <= event.end <= 24.0
     assert event.end == event.answer.receipt.end
+
+
+def test_a_question_before_the_first_snippet_waits_for_it(film: Path, loaded: Loaded) -> None:
+    live = Live(str(film), sample_rate=SIZES.sample_rate, fit=(SIZES.height, SIZES.width))
+    events: list[Event] = []
+    run = Follow(Session(loaded, start=0.0), [live], on_event=events.append)
+    asking = threading.Thread(target=run.ask, args=("what?",))
+    asking.start()
+    time.sleep(0.2)
+    run.run()
+    asking.join(20)
+    assert not asking.is_alive()
+    assert all(event.answer.receipt.snippets >= 1 for event in events)
 
 
 def test_a_source_of_neither_picture_nor_sound(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class Follow:
     on_note: Callable[[float, str], None] = lambda second, words: None
     _asked: queue.Queue[tuple[Watched, Sequence[str], float] | None] = field(default_factory=lambda: queue.Queue(8))
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
     _broken: list[BaseException] = field(default_factory=list)
 
     def run(self) -> Watched:
@@ -111,6 +112,7 @@ class Follow:
             self.session.warnings = tuple(line for source in self.sources for line in warnings_of(source))
             if self.standing and self.session.seconds > self._due - self.every:
                 self._put(self.session.snapshot(), self.standing, self._due - self.every)
+        self._ended.set()
         self._asked.put(None)
         answering.join()
         if self._broken:
@@ -119,7 +121,11 @@ class Follow:
         return self.session.snapshot()
 
     def ask(self, question: str) -> None:
-        """A question about now; the answer comes as an event."""
+        """A question about now, or about the first snippet if none has come yet; the answer comes as an event."""
+        while not self.session.snapshot().receipt.snippets and not self._ended.wait(0.05):
+            pass
+        if self._ended.is_set():
+            return
         watched = self.session.snapshot()
         self._put(watched, [question], watched.receipt.start)
 

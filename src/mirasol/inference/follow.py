@@ -82,7 +82,7 @@ class Follow:
         for thread in (*readers, answering):
             thread.start()
         self._began = self._said = time.monotonic()
-        self._noted = self._lost = 0
+        self._noted = 0
         open_sources, self._due = len(readers), self.session.seconds + self.every
         while open_sources and not self._broken:
             try:

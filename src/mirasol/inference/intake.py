@@ -230,10 +230,11 @@ class Intake:
         self.left_out.append((start, end))
         self._note(start - self.origin, f"left out {end - start:g} s: cannot keep up")
 
-    def flush(self, at: float | None = None) -> int:
-        """The stream ends at second `at` (None: with the last thing that came): how many snippets are due for that."""
+    def flush(self, at: float | None = None) -> tuple[int, float]:
+        """The stream ends at second `at` (None: with the last thing that came): how many snippets are due for that,
+        and the second at which it ended."""
         if self.clock == 0:
-            return 0
+            return 0, self.origin
         if at is None:
             shown = self._now[0] + self._step if self._now else 0.0
             at = self.origin + max(shown, self._heard / self.sizes.sample_rate, self.next * self.sizes.snippet_seconds)
@@ -241,7 +242,7 @@ class Intake:
         total = max(self.next, snippet_count(self.sizes, at - self.origin))
         self._instant = max(self._instant, total * self.sizes.frames)
         self._silent = max(self._silent, total * self.sizes.samples)
-        return total - self.next
+        return total - self.next, at
 
     def second(self, snippet: int) -> float:
         """The second at which a snippet starts."""

@@ -149,12 +149,12 @@ class Session:
         Watching may go on afterwards, with the next snippet. Gives how many snippets were encoded.
         """
         with self._lock:
-            left = self.intake.flush(at)
+            left, end = self.intake.flush(at)
             done = 0
             while done < left:
                 done += self._encode(min(MOST, left - done))
-            if at is not None and done:
-                self._end = at
+            if done:
+                self._end = end
             return done
 
     def step(self, most: int = MOST) -> int:

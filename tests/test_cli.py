@@ -277,7 +277,8 @@ def test_watch_a_pipe_with_standing_questions(model: str, film: Path, tmp_path: 
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     ends = [line["end"] for line in lines]
-    assert ends == [line["start"] + 1 for line in lines][: len(ends)]
+    assert ends[:-1] == [line["start"] + 1 for line in lines[:-1]] == [1.0, 2.0, 3.0]
+    assert 3.0 < ends[-1] < 3.2  # where the sound ends (its codec adds a little), not where the snippet would
     assert set(lines[0]) == {"start", "end", "question", "answer", "confidence", "receipt"}
     assert "what do you hear?" in ran.stdout
     assert "session saved" in ran.stdout
@@ -287,7 +288,7 @@ def test_watch_a_pipe_with_standing_questions(model: str, film: Path, tmp_path: 
         input="what do you see?\n", capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
-    assert f"{round(ends[-1]) + 3} snippets" in again.stdout
+    assert f"{lines[-1]['receipt']['snippets'] + 3} snippets" in again.stdout
 
 
 @pytest.mark.parametrize("source", ["nothing.mp4", "v4l2:/dev/no-such-camera", "-"])

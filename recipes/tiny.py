@@ -19,6 +19,7 @@ STAGES = (
     Stage(2_900, (1, 1), 32, caption_every=8),
     Stage(3_600, (1, 3), 16),
     Stage(4_600, (2, 8), 8),
+    Stage(8_300, (3, 8), 8, wanted=("way", "count", "way", "memory")),
 )
 
 
@@ -31,7 +32,7 @@ def recipe() -> Run:
     return Run(
         name="tiny",
         sizes=sizes,
-        optimisation=Optimisation(steps=8_300, rate=2e-3, other_rate=1e-3, warmup=100),
+        optimisation=Optimisation(steps=10_500, rate=2e-3, other_rate=1e-3, warmup=100, restarts=(8_300,)),
         batches=batches,
         tokenizer=lambda: toybox_tokenizer(sizes.vocabulary),
         evaluate={"split": "validation", "scenes": 96},

@@ -27,6 +27,8 @@ class Stage:
     `things` is the largest number of things that a scene may show: where there is only one, its kind, colour and place
     can be learned without knowing yet which thing a question means. `caption_every` says at which steps captions are
     asked for, too (0: never). `silent`: without sound, so that seeing is learned before hearing, which is easier.
+    `wanted`: every second scene of a batch is the next one with a question of such a type, each type in turn; for
+    types that few scenes carry and that are learned last.
     """
 
     start: int
@@ -35,6 +37,7 @@ class Stage:
     things: int = 9
     caption_every: int = 4
     silent: bool = False
+    wanted: tuple[str, ...] = ()
 
 
 def scene_example(
@@ -48,14 +51,16 @@ def scene_example(
     drop: float = 0.0,
     caption: bool = True,
     silent: bool = False,
+    wanted: str = "",
 ) -> Example:
     """One scene with some of its questions and its caption. `drop`: how often picture or sound is taken away.
 
-    The first scene from `seed` on that shows no more than `things` things; with such a limit nothing is counted.
+    The first scene from `seed` on that shows no more than `things` things (with such a limit nothing is counted) and
+    carries a question of the type `wanted`, which is then among those asked.
     """
     chance = random.Random(f"example {split} {seed}")
     scene = toybox.make_scene(seed, split, seconds=seconds)
-    while len(scene.things) > things:
+    while len(scene.things) > things or (wanted and all(q.type != wanted for q in scene.questions)):
         seed += 1
         scene = toybox.make_scene(seed, split, seconds=seconds)
     lost = chance.choice(("picture", "sound")) if chance.random() < drop else ""
@@ -65,7 +70,8 @@ def scene_example(
     asked = [q for q in scene.questions if not (lost and q.needs in (lost, "both"))] or list(scene.questions)
     if things < 4:
         asked = [q for q in asked if q.type != "count"] or asked
-    pairs: list[tuple[str | None, str]] = [(q.text, q.answer) for q in chance.sample(asked, min(questions, len(asked)))]
+    chosen = sorted(chance.sample(asked, len(asked)), key=lambda q: q.type != wanted)[:questions]
+    pairs: list[tuple[str | None, str]] = [(q.text, q.answer) for q in chosen]
     if caption and not lost:
         pairs.append((None, scene.caption))
     return Example(inputs, tuple(pairs))
@@ -96,6 +102,7 @@ class ToyboxBatches(IterableDataset):
                 self.seed * 1_000_000_000 + step * 10_000 + at * 100, self.split, self.sizes,
                 seconds=chance.randint(*stage.seconds), things=stage.things, questions=self.questions, drop=self.drop,
                 caption=bool(stage.caption_every) and step % stage.caption_every == 0, silent=stage.silent,
+                wanted=stage.wanted[(step + at // 2) % len(stage.wanted)] if stage.wanted and at % 2 else "",
             )
             for at in range(stage.batch)
         ]  # fmt: skip

@@ -10,7 +10,11 @@ from mirasol.model.sizes import Sizes
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Warm-up, constant rate, then a straight line down to zero over the last `decay` share of the steps."""
+    """Warm-up, constant rate, then a straight line down to zero over the last `decay` share of the steps.
+
+    At each of the `restarts` all of that begins anew up to the next one, at `restart_rate` times the rates, and the
+    optimizers forget what they have gathered: more training for a model that was thought finished.
+    """
 
     steps: int
     rate: float = 2e-3  # of Muon, for the matrices inside blocks
@@ -19,11 +23,17 @@ class Optimisation:
     warmup: int = 200
     decay: float = 0.3
     clip: float = 1.0  # largest norm of the gradient
+    restarts: tuple[int, ...] = ()
+    restart_rate: float = 0.5
 
     def factor(self, step: int) -> float:
         """The learning rate at a step, as a share of the full rate."""
-        left = (self.steps - step) / max(1.0, self.steps * self.decay)
-        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup), left))
+        bounds = (0, *self.restarts, self.steps)
+        begin = max(bound for bound in bounds[:-1] if bound <= max(step, 0))
+        end = bounds[bounds.index(begin) + 1]
+        left = (end - step) / max(1.0, (end - begin) * self.decay)
+        full = self.restart_rate if begin else 1.0
+        return full * max(0.0, min(1.0, (step - begin + 1) / max(1, self.warmup), left))
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,9 @@ class Optimizers:
     def step(self, step: int) -> float:
         """One update at the rate of `step`; gives the share of the full rate."""
         factor = self.how.factor(step)
+        if step in self.how.restarts:
+            for optimizer, _ in self.parts:
+                optimizer.state.clear()
         for optimizer, rate in self.parts:
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor

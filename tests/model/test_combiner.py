@@ -11,7 +11,7 @@ import torch
 from helpers import COMBINERS, difference, random_model, random_sizes
 from mirasol.model.combiner import CausalCombiner, LocalCombiner, causal_mask
 from mirasol.model.encoder import COMBINER
-from mirasol.model.memory import TuringCombiner
+from mirasol.model.memory import LocalTuringCombiner, TuringCombiner
 from mirasol.model.priority import PriorityCombiner
 from mirasol.model.state import map_tensors, padding_first, tensors
 
@@ -55,7 +55,10 @@ def test_padding_goes_first_and_nothing_else_moves(seeds: int) -> None:
 
 
 def test_one_place_chooses_the_class(seeds: int) -> None:
-    kinds = {"local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "priority": PriorityCombiner}
+    kinds = {
+        "local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "local-ttm": LocalTuringCombiner,
+        "priority": PriorityCombiner,
+    }  # fmt: skip
     for combiner in COMBINERS:
         sizes = random_sizes(random.Random(seeds), combiner)
         assert type(COMBINER[sizes.combiner](sizes)) is kinds[sizes.combiner]

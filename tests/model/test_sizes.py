@@ -60,9 +60,9 @@ def test_numbers_that_are_derived_are_those_of_the_model(combiner: str, seeds: i
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"combiner": "global"}, "combiner must be one of local, causal, ttm, priority; found 'global'"),
-        ({"memory": 5}, "memory tokens go with the combiners ttm and priority"),
-        ({"combiner": "ttm"}, "memory tokens go with the combiners ttm and priority"),
+        ({"combiner": "global"}, "combiner must be one of local, causal, ttm, local-ttm, priority; found 'global'"),
+        ({"memory": 5}, "memory tokens go with the combiners ttm, local-ttm, priority"),
+        ({"combiner": "ttm"}, "memory tokens go with the combiners ttm, local-ttm, priority"),
         ({"av_heads": 3}, "width of an audio-video head must be a whole number"),
         ({"text_kv_heads": 3}, "text heads per key-value head must be a whole number"),
         ({"hop": 333}, "spectrogram columns per snippet must be a whole number"),

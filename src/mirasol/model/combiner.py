@@ -1,6 +1,6 @@
 """Combiners: fuse the tokens of a snippet, picture and sound together, into K combined tokens (the paper's Combiner).
 
-Four classes with one signature, chosen in `encoder.COMBINER`:
+Classes with one signature, chosen in `encoder.COMBINER`:
 
     combiner(tokens, mask, snippets, state) -> (combined, state)
     tokens (B, S, N, D), mask (B, S, N) -> combined (B, S, K, D)
@@ -8,6 +8,7 @@ Four classes with one signature, chosen in `encoder.COMBINER`:
     local   `LocalCombiner`    sees its own snippet (Figure 1 of the paper)
     causal  `CausalCombiner`   sees its own and the earlier snippets (Equation 2), `combiner_snippets` of them at most
     ttm     `memory.TuringCombiner`: the Token Turing Machine, sees its own snippet and a memory of R tokens
+    local-ttm `memory.LocalTuringCombiner`: as local, then the Token Turing Machine over the K tokens of that
     priority  `priority.PriorityCombiner`: as local, and keeps the R most salient snippets for text to look at
 
 `snippets` (B, S) holds each snippet's number from the start of the stream, -1 where a row has only padding.
@@ -47,7 +48,11 @@ def causal_mask(queries: Tensor, keys: Tensor, reach: int, per_snippet: int, per
 
 
 class LocalCombiner(nn.Module):
-    """A Transformer over one snippet's tokens and K queries; the outputs at the queries are kept."""
+    """A Transformer over one snippet's tokens and K queries; the outputs at the queries are kept.
+
+    In two halves: `fuse` looks at one snippet, so what it gives can be computed once and stored; `carry` takes that
+    through time, and is where the combiners that remember differ.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -72,7 +77,15 @@ class LocalCombiner(nn.Module):
     def forward(
         self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
     ) -> tuple[Tensor, CombinerState]:
-        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state as it came."""
+        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state after it."""
+        return self.carry(self.fuse(tokens, mask), snippets, state)
+
+    def carry(self, fused: Tensor, snippets: Tensor, state: CombinerState) -> tuple[Tensor, CombinerState]:
+        """Fused snippets (B, S, K, D) -> combined (B, S, K, D), state: here both as they came."""
+        return fused, state
+
+    def fuse(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, S, N, D), (B, S, N) -> (B, S, K, D)."""
         batch, kept = tokens.shape[0], self.sizes.combined
         x, mask = self.with_queries(tokens, mask)
         x, mask = rearrange(x, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) 1 1 n")
@@ -80,7 +93,7 @@ class LocalCombiner(nn.Module):
         for block in self.blocks[:-1]:
             x, _ = block(x, mask=mask)
         x = self.blocks[-1].last(x, kept, mask)  # of the last block only the outputs at the queries are used
-        return rearrange(self.norm(x), "(b s) k d -> b s k d", b=batch), state
+        return rearrange(self.norm(x), "(b s) k d -> b s k d", b=batch)
 
 
 class CausalCombiner(LocalCombiner):

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from .combiner import CausalCombiner, LocalCombiner
 from .embeddings import Patches, Tubes
-from .inputs import Inputs
+from .inputs import Fused, Inputs
 from .latents import LatentModel
 from .layers import layer_norm
-from .memory import TuringCombiner
+from .memory import LocalTuringCombiner, TuringCombiner
 from .positions import seconds_features
 from .priority import PriorityCombiner
 from .sizes import Sizes
@@ -30,7 +30,8 @@ from .vit import PICTURE, SOUND, Vit
 SECONDS_WIDTH = 64
 # The one place where a combiner is chosen by name.
 COMBINER: dict[str, Callable[[Sizes], nn.Module]] = {
-    "local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "priority": PriorityCombiner,
+    "local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "local-ttm": LocalTuringCombiner,
+    "priority": PriorityCombiner,
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ class Encoder(nn.Module):
         self.context_norm = layer_norm(width)
         self.context_seconds = nn.Linear(SECONDS_WIDTH, width)
         self.kind_tokens = nn.Parameter(torch.empty(2, width))  # latents, memory
-        if sizes.combiner == "ttm":
+        if sizes.combiner in ("ttm", "local-ttm"):
             self.memory_norm = layer_norm(width)
 
     def start(self, batch: int) -> MirasolState:
@@ -89,18 +90,20 @@ class Encoder(nn.Module):
         masks.append(torch.ones_like(here[..., 0]))
         return torch.cat(parts, dim=2), torch.cat(masks, dim=2)
 
-    def forward(self, inputs: Inputs, state: MirasolState | None = None) -> tuple[Tensor, Tensor, MirasolState]:
+    def forward(self, inputs: Inputs | Fused, state: MirasolState | None = None) -> tuple[Tensor, Tensor, MirasolState]:
         """Signals and the last state (None: a new stream) -> latents and combined (B, S, K, D), new state."""
         inputs = inputs.complete(self.sizes, self.mask_tokens)
         real = inputs.snippet_mask
         assert real is not None
         state = state or self.start(real.shape[0])
         snippets = torch.where(real, state.count[:, None] + real.long().cumsum(dim=1) - 1, -1)
-        tokens, mask = self.tokenize(inputs)
-        seconds = snippets.clamp(min=0).double() * self.sizes.snippet_seconds
-        tokens = tokens + self.seconds(seconds_features(seconds, SECONDS_WIDTH).to(tokens)).unsqueeze(2)
-        combined, combiner_state = self.combiner(tokens, mask, snippets, state.combiner)
+        if isinstance(inputs, Inputs):
+            combined, combiner_state = self.combiner(*self.timed(inputs, snippets), snippets, state.combiner)
+        else:
+            combined, combiner_state = self.combiner.carry(inputs.tokens, snippets, state.combiner)
         latents, latent_state = self.latent_model(self.hide(combined), snippets, state.latent)
+        if isinstance(self.combiner, PriorityCombiner):
+            combiner_state = self.combiner.remember(latents, snippets, combiner_state)
         kept, numbers = torch.cat([state.latents, latents], dim=1), torch.cat([state.numbers, snippets], dim=1)
         if (order := padding_first(numbers >= 0, 1)) is not None:
             kept, numbers = kept.gather(1, order[:, :, None, None].expand_as(kept)), numbers.gather(1, order)
@@ -115,6 +118,23 @@ class Encoder(nn.Module):
         )
         return latents, combined, state
 
+    def timed(self, inputs: Inputs, snippets: Tensor) -> tuple[Tensor, Tensor]:
+        """Complete inputs -> tokens (B, S, N, D) that carry their snippet's seconds, and their mask."""
+        tokens, mask = self.tokenize(inputs)
+        seconds = snippets.clamp(min=0).double() * self.sizes.snippet_seconds
+        if self.sizes.clock == "now":  # a snippet is combined when it comes
+            seconds = torch.zeros_like(seconds)
+        return tokens + self.seconds(seconds_features(seconds, SECONDS_WIDTH).to(tokens)).unsqueeze(2), mask
+
+    def fuse(self, inputs: Inputs) -> Tensor:
+        """What the combiner makes of each snippet by itself, (B, S, K, D): computed once, it takes the signals' place
+        (`Fused`) wherever the same clip is watched again."""
+        if not isinstance(self.combiner, LocalCombiner) or self.sizes.clock != "now":
+            raise ValueError("only a combiner that fuses each snippet by itself, with clock='now', can fuse beforehand")
+        inputs = inputs.complete(self.sizes, self.mask_tokens)
+        assert inputs.snippet_mask is not None
+        return self.combiner.fuse(*self.timed(inputs, inputs.snippet_mask.long()))
+
     def hide(self, combined: Tensor) -> Tensor:
         """In training, puts the learned mask token in the place of a random share of the combined tokens."""
         if not self.training:
@@ -128,18 +148,19 @@ class Encoder(nn.Module):
         kept = rearrange(self.context_norm(state.latents), "b s k d -> b (s k) d") + self.kind_tokens[0]
         numbers = repeat(state.numbers, "b s -> b (s k)", k=per_snippet)
         mask = numbers >= 0
-        numbers = numbers.clamp(min=0).double()
+        numbers, count = numbers.clamp(min=0).double(), state.count[:, None].double()
         if (memory := state.combiner.memory) is not None:
             mask = torch.cat([mask, memory.written], dim=1)
             if isinstance(memory, PriorityState):  # it has a clock of its own
                 assert isinstance(self.combiner, PriorityCombiner)
                 recalled = self.combiner.recall(memory) + self.kind_tokens[1]
-                return torch.cat([self.in_time(kept, numbers), recalled], dim=1), mask
+                return torch.cat([self.in_time(kept, numbers, count), recalled], dim=1), mask
             kept = torch.cat([kept, self.memory_norm(memory.tokens) + self.kind_tokens[1]], dim=1)
             numbers = torch.cat([numbers, memory.numbers], dim=1)
-        return self.in_time(kept, numbers), mask
+        return self.in_time(kept, numbers, count), mask
 
-    def in_time(self, tokens: Tensor, numbers: Tensor) -> Tensor:
-        """Tokens (B, C, D) with the seconds of their snippets (B, C)."""
-        seconds = seconds_features(numbers * self.sizes.snippet_seconds, SECONDS_WIDTH)
+    def in_time(self, tokens: Tensor, numbers: Tensor, count: Tensor) -> Tensor:
+        """Tokens (B, C, D) with the seconds of their snippets (B, C), by the clock of `Sizes.clock`; count (B, 1)."""
+        places = count - numbers if self.sizes.clock == "now" else numbers
+        seconds = seconds_features(places * self.sizes.snippet_seconds, SECONDS_WIDTH)
         return tokens + self.context_seconds(seconds.to(tokens))

@@ -70,6 +70,26 @@ class Inputs:
         return Inputs(**{name: None if value is None else value[:, first:end] for name, value in values.items()})
 
 
+@dataclass(frozen=True)
+class Fused:
+    """Snippets that `Encoder.fuse` has been through before: they take the place of `Inputs`, without their signals.
+
+    tokens  (B, S, K, D)      snippet_mask  (B, S) bool, false for the padding at the end of a shorter row
+    """
+
+    tokens: Tensor
+    snippet_mask: Tensor
+
+    def complete(self, sizes: Sizes, like: Tensor) -> Fused:
+        """In the dtype of `like`; `ValueError` for tokens of other sizes."""
+        if self.tokens.shape[2:] != (sizes.combined, sizes.av_width):
+            raise ValueError(
+                f"expected fused snippets (batch, snippets, {sizes.combined}, {sizes.av_width}), found "
+                f"{tuple(self.tokens.shape)}: fuse them with this model"
+            )
+        return Fused(self.tokens.to(like.dtype), self.snippet_mask)
+
+
 def nearest_frames(pixels: Tensor, mask: Tensor) -> Tensor:
     """(B, S, F, C, H, W), mask (B, S, F): a missing frame becomes the nearest real one of its snippet, the earlier of
     two as near (as `signals.snippet_pixels` does); where a snippet has none, zeros."""

@@ -34,6 +34,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from .combiner import LocalCombiner
 from .layers import Attention, Block, Mlp, layer_norm
 from .sizes import Sizes
 from .state import CombinerState, MemoryState
@@ -126,47 +127,83 @@ class TokenTuringMachine(nn.Module):
         return memory, output, weights
 
 
+def make_machine(sizes: Sizes, layers: int, inputs: int) -> TokenTuringMachine:
+    """The machine of these sizes, over `inputs` tokens per snippet."""
+    return TokenTuringMachine(
+        sizes.av_width, sizes.av_heads, sizes.av_mlp, layers, memory=sizes.memory, inputs=inputs,
+        outputs=sizes.combined, select=sizes.ttm_select, hidden=sizes.ttm_hidden,
+    )  # fmt: skip
+
+
+def empty_memory(sizes: Sizes, batch: int, like: Tensor) -> CombinerState:
+    """The state before the first snippet: zeros, as in the official module."""
+    tokens = like.new_zeros(batch, sizes.memory, sizes.av_width)
+    numbers = torch.zeros(batch, sizes.memory, dtype=torch.float64, device=like.device)
+    written = torch.zeros(batch, sizes.memory, dtype=torch.bool, device=like.device)
+    return CombinerState(memory=MemoryState(tokens, numbers, written))
+
+
+def unroll(
+    machine: TokenTuringMachine, tokens: Tensor, mask: Tensor | None, snippets: Tensor, state: CombinerState
+) -> tuple[Tensor, CombinerState]:
+    """(B, S, N, D), (B, S, N), (B, S) -> outputs (B, S, K, D), state; padding leaves its row untouched."""
+    memory, outputs = state.memory, []
+    assert memory is not None
+    for at in range(tokens.shape[1]):
+        new, output, weights = machine(memory.tokens, tokens[:, at], None if mask is None else mask[:, at])
+        outputs.append(output)
+        memory = after_write(memory, new, weights.detach(), snippets[:, at])
+    return torch.stack(outputs, dim=1), replace(state, memory=memory)
+
+
+def after_write(old: MemoryState, tokens: Tensor, weights: Tensor, number: Tensor) -> MemoryState:
+    """The memory after a write, where the row's snippet is real. `weights` (B, R, R+N+K) says what went where;
+    what came from a memory not yet written counts as coming from this snippet."""
+    real, kept = number >= 0, old.tokens.shape[1]
+    now = number.double()
+    before = torch.where(old.written, old.numbers, now[:, None])
+    share = weights[:, :, :kept].double()
+    numbers = (share * before[:, None, :]).sum(-1) + (1 - share.sum(-1)) * now[:, None]
+    return MemoryState(
+        torch.where(real[:, None, None], tokens, old.tokens),
+        torch.where(real[:, None], numbers, old.numbers),
+        old.written | real[:, None],
+    )
+
+
 class TuringCombiner(nn.Module):
     """The machine as a combiner: unrolled over the snippets of a call, its memory carried in the state."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.machine = TokenTuringMachine(
-            sizes.av_width, sizes.av_heads, sizes.av_mlp, sizes.combiner_layers,
-            memory=sizes.memory, inputs=sizes.tube_tokens + sizes.patch_tokens + 2, outputs=sizes.combined,
-            select=sizes.ttm_select, hidden=sizes.ttm_hidden,
-        )  # fmt: skip
+        self.machine = make_machine(sizes, sizes.combiner_layers, sizes.tube_tokens + sizes.patch_tokens + 2)
 
     def start(self, batch: int, like: Tensor) -> CombinerState:
-        """An empty memory: zeros, as in the official module."""
-        tokens = like.new_zeros(batch, self.sizes.memory, self.sizes.av_width)
-        numbers = torch.zeros(batch, self.sizes.memory, dtype=torch.float64, device=like.device)
-        written = torch.zeros(batch, self.sizes.memory, dtype=torch.bool, device=like.device)
-        return CombinerState(memory=MemoryState(tokens, numbers, written))
+        """An empty memory."""
+        return empty_memory(self.sizes, batch, like)
 
     def forward(
         self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
     ) -> tuple[Tensor, CombinerState]:
         """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), state; padding leaves its row untouched."""
-        memory, outputs = state.memory, []
-        assert memory is not None
-        for at in range(tokens.shape[1]):
-            new, output, weights = self.machine(memory.tokens, tokens[:, at], mask[:, at])
-            outputs.append(output)
-            memory = self.keep(memory, new, weights.detach(), snippets[:, at])
-        return torch.stack(outputs, dim=1), replace(state, memory=memory)
+        return unroll(self.machine, tokens, mask, snippets, state)
 
-    def keep(self, old: MemoryState, tokens: Tensor, weights: Tensor, number: Tensor) -> MemoryState:
-        """The memory after a write, where the row's snippet is real. `weights` (B, R, R+N+K) says what went where;
-        what came from a memory not yet written counts as coming from this snippet."""
-        real, kept = number >= 0, old.tokens.shape[1]
-        now = number.double()
-        before = torch.where(old.written, old.numbers, now[:, None])
-        share = weights[:, :, :kept].double()
-        numbers = (share * before[:, None, :]).sum(-1) + (1 - share.sum(-1)) * now[:, None]
-        return MemoryState(
-            torch.where(real[:, None, None], tokens, old.tokens),
-            torch.where(real[:, None], numbers, old.numbers),
-            old.written | real[:, None],
-        )
+
+class LocalTuringCombiner(LocalCombiner):
+    """The local combiner first, then the machine over its K tokens: the step through time is K + R tokens wide.
+
+    The machine's Transformer has one block here, as the tokens have been through the local combiner's.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        self.machine = make_machine(sizes, 1, sizes.combined)
+
+    def start(self, batch: int, like: Tensor) -> CombinerState:
+        """An empty memory."""
+        return empty_memory(self.sizes, batch, like)
+
+    def carry(self, fused: Tensor, snippets: Tensor, state: CombinerState) -> tuple[Tensor, CombinerState]:
+        """Fused snippets (B, S, K, D) -> the machine's outputs (B, S, K, D), state."""
+        return unroll(self.machine, fused, None, snippets, state)

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from .decoder import Decoder
 from .encoder import Encoder
-from .inputs import Inputs
+from .inputs import Fused, Inputs
 from .layers import initialise_all
 from .priority import PriorityCombiner
 from .reconstruction import Reconstruction
@@ -74,7 +74,7 @@ class Mirasol(nn.Module):
 
     def forward(
         self,
-        inputs: Inputs,
+        inputs: Inputs | Fused,
         ids: Tensor,
         labels: Tensor | None = None,
         text_mask: Tensor | None = None,
@@ -93,14 +93,16 @@ class Mirasol(nn.Module):
         text = text_loss(self.lm_head, hidden, labels)
         return self.losses(text, latents, combined, inputs, state)
 
-    def losses(self, text: Tensor, latents: Tensor, combined: Tensor, inputs: Inputs, state: MirasolState) -> Output:
+    def losses(
+        self, text: Tensor, latents: Tensor, combined: Tensor, inputs: Inputs | Fused, state: MirasolState
+    ) -> Output:
         """The named losses and their sum from what the forward gave; `inputs` are complete (see `Inputs.complete`)."""
         latent, video, audio = self.reconstruction.losses(latents, combined, inputs, self.encoder.patches)
         sizes = self.sizes
         loss = text + sizes.latent_weight * latent + sizes.video_weight * video + sizes.audio_weight * audio
         effort = torch.zeros_like(text)
         if isinstance(self.encoder.combiner, PriorityCombiner):
-            effort = self.encoder.combiner.effort(combined, inputs.snippet_mask)
+            effort = self.encoder.combiner.effort(latents, inputs.snippet_mask)
             loss = loss + sizes.effort_weight * effort
         spread = combined.detach()[inputs.snippet_mask].std(dim=0, correction=0).mean().nan_to_num()
         return Output(None, loss, text, latent, video, audio, effort, spread, state)

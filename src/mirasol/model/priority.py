@@ -3,7 +3,8 @@
 Beside the Token Turing Machine (`memory`), behind the same signature, and not called by its name: that one selects its
 whole memory anew at every step, which fades over some hundred steps. Here a slot is written once and then left alone.
 
-    candidate   c_t = attention of one learned query over the snippet's combined tokens
+    candidate   c_t = attention of one learned query over the snippet's latents, which know the snippets before it:
+                that a thing has come, or is still there, or has left
     salience    s_t = sigmoid(MLP(LayerNorm(c_t)) - 1)
     memory      the R candidates of highest salience so far; of equals the earlier stays
     clock       ticks by s_t: it counts events, not seconds, so a stamp means the same after a minute and after a day
@@ -60,26 +61,23 @@ class PriorityCombiner(LocalCombiner):
             )
         )
 
-    def forward(
-        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
-    ) -> tuple[Tensor, CombinerState]:
-        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), state; padding leaves its row untouched."""
-        combined, state = super().forward(tokens, mask, snippets, state)
+    def remember(self, latents: Tensor, snippets: Tensor, state: CombinerState) -> CombinerState:
+        """The state with what is worth keeping of the latents (B, S, K, D); padding leaves its row untouched."""
         assert isinstance(state.memory, PriorityState)
-        candidates, salience = self.candidates(combined)
-        return combined, replace(state, memory=keep(state.memory, candidates, salience, snippets))
+        candidates, salience = self.candidates(latents)
+        return replace(state, memory=keep(state.memory, candidates, salience, snippets))
 
-    def candidates(self, combined: Tensor) -> tuple[Tensor, Tensor]:
+    def candidates(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S, K, D) -> what each snippet would be remembered as (B, S, D), and its salience (B, S), 0 to 1."""
-        batch, count = combined.shape[:2]
+        batch, count = latents.shape[:2]
         queries = self.candidate_tokens.expand(batch * count, -1, -1)
-        found, _ = self.candidate_attention(queries, self.candidate_norm(combined.flatten(0, 1)))
+        found, _ = self.candidate_attention(queries, self.candidate_norm(latents.flatten(0, 1)))
         found = found[:, 0].unflatten(0, (batch, count))
         return found, (self.salience(self.salience_norm(found))[..., 0] - SHY).sigmoid()
 
-    def effort(self, combined: Tensor, real: Tensor) -> Tensor:
+    def effort(self, latents: Tensor, real: Tensor) -> Tensor:
         """Mean salience of the real snippets (B, S): how much the machine wants to write."""
-        _, salience = self.candidates(combined)
+        _, salience = self.candidates(latents)
         return (salience * real).sum() / real.sum().clamp(min=1)
 
     def recall(self, memory: PriorityState) -> Tensor:

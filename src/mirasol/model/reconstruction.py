@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .embeddings import CHANNELS, Patches
-from .inputs import Inputs
+from .inputs import Fused, Inputs
 from .layers import Block, Mlp, layer_norm
 from .positions import patch_positions, sincos
 from .sizes import Sizes
@@ -86,7 +86,7 @@ class Reconstruction(nn.Module):
         )
 
     def losses(
-        self, latents: Tensor, combined: Tensor, inputs: Inputs, patches: Patches
+        self, latents: Tensor, combined: Tensor, inputs: Inputs | Fused, patches: Patches
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Latents of snippet s against snippet s + 1: (latent, video, audio) losses, 0 where nothing is to compare.
 
@@ -94,15 +94,17 @@ class Reconstruction(nn.Module):
         video, audio  mean squared error on normalised patches, over snippets that have picture or sound
         """
         assert inputs.snippet_mask is not None
+        real = inputs.snippet_mask[:, 1:] & inputs.snippet_mask[:, :-1]
+        cosine = F.cosine_similarity(self.latent(latents)[:, :-1], combined[:, 1:].detach(), dim=-1)
+        latent, zero = masked_mean((1 - cosine).mean(dim=-1), real), latents.sum() * 0
+        if isinstance(inputs, Fused):  # there is no picture and no sound to compare with
+            return latent, zero, zero
         assert inputs.frame_mask is not None
         assert inputs.column_mask is not None
-        real = inputs.snippet_mask[:, 1:] & inputs.snippet_mask[:, :-1]
         seen, heard = inputs.frame_mask.any(dim=-1)[:, 1:] & real, inputs.column_mask.any(dim=-1)[:, 1:] & real
-        cosine = F.cosine_similarity(self.latent(latents)[:, :-1], combined[:, 1:].detach(), dim=-1)
         video, audio = self(latents)
-        zero = latents.sum() * 0
         return (
-            masked_mean((1 - cosine).mean(dim=-1), real),
+            latent,
             zero if video is None else compare(video, small_frames(inputs.pixel_values_videos, self.sizes), seen),
             zero if audio is None else compare(audio, patches.cut(inputs.input_features), heard),
         )

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-COMBINERS = ("local", "causal", "ttm", "priority")
-REMEMBERING = ("ttm", "priority")
+COMBINERS = ("local", "causal", "ttm", "local-ttm", "priority")
+REMEMBERING = ("ttm", "local-ttm", "priority")
+CLOCKS = ("start", "now")
 TubeShape = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]  # kernel, stride, offset
 
 
@@ -49,6 +50,10 @@ class Sizes:
     )
     patch: tuple[int, int] = (16, 10)  # mel bins and columns of one spectrogram patch
 
+    # "start": tokens carry the second of the stream at which their snippet lies. "now": how many seconds ago it lies, so
+    # that nothing in the model depends on how long a stream has run.
+    clock: str = "start"
+
     # Audio-video side.
     av_width: int = 128  # D
     av_heads: int = 4
@@ -58,7 +63,7 @@ class Sizes:
     combiner_layers: int = 2
     combined: int = 8  # K
     combiner_snippets: int = 4  # how many snippets the causal combiner sees, this one included
-    memory: int = 0  # R, memory tokens of the ttm and priority combiners; 0 for the others
+    memory: int = 0  # R, memory tokens of the combiners that remember; 0 for the others
     ttm_select: str = "tokenlearner"  # how read and write summarise: "tokenlearner" or "mha"
     ttm_hidden: int = 64  # hidden width of the TokenLearner's MLP, and of the priority memory's
     latent_layers: int = 2
@@ -91,13 +96,15 @@ class Sizes:
         object.__setattr__(self, "patch", tuple(self.patch))
         if self.combiner not in COMBINERS:
             raise ValueError(f"combiner must be one of {', '.join(COMBINERS)}; found {self.combiner!r}")
+        if self.clock not in CLOCKS:
+            raise ValueError(f"clock must be one of {', '.join(CLOCKS)}; found {self.clock!r}")
         if (self.combiner in REMEMBERING) != (self.memory > 0):
             raise ValueError(
-                f"memory tokens go with the combiners {' and '.join(REMEMBERING)}: combiner={self.combiner!r}, "
+                f"memory tokens go with the combiners {', '.join(REMEMBERING)}: combiner={self.combiner!r}, "
                 f"memory={self.memory}"
             )
         exact(self.av_width, self.av_heads, "width of an audio-video head")
-        if self.combiner == "ttm" and self.ttm_select == "mha":
+        if self.combiner in ("ttm", "local-ttm") and self.ttm_select == "mha":
             exact(self.av_width, 8, "width of each of the 8 heads with which ttm_select='mha' reads and writes")
         exact(self.text_width, self.text_heads, "width of a text head")
         exact(self.text_heads, self.text_kv_heads, "text heads per key-value head")

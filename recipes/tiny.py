@@ -20,6 +20,7 @@ STAGES = (
     Stage(3_600, (1, 3), 16),
     Stage(4_600, (2, 8), 8),
     Stage(8_300, (3, 8), 8, wanted=("way", "count", "way", "memory")),
+    Stage(10_500, (3, 8), 8, wanted=("memory/picture", "memory/picture", "memory/picture", "count")),
 )
 
 
@@ -32,7 +33,7 @@ def recipe() -> Run:
     return Run(
         name="tiny",
         sizes=sizes,
-        optimisation=Optimisation(steps=10_500, rate=2e-3, other_rate=1e-3, warmup=100, restarts=(8_300,)),
+        optimisation=Optimisation(steps=12_300, rate=2e-3, other_rate=1e-3, warmup=100, restarts=(8_300, 10_500)),
         batches=batches,
         tokenizer=lambda: toybox_tokenizer(sizes.vocabulary),
         evaluate={"split": "validation", "scenes": 96},

@@ -51,7 +51,8 @@ def random_sizes(chance: random.Random, combiner: str, batch: int = 0, snippets:
             av_width=av_width, av_heads=chance.choice((3, 6)), av_mlp=40, vit_layers=1, combiner=kind,
             combiner_layers=2, combined=combined, combiner_snippets=chance.randint(1, 4),
             memory=memory if kind in REMEMBERING else 0, ttm_select=select or "tokenlearner", ttm_hidden=11,
-            latent_layers=2, context_snippets=chance.randint(2, 5), clock=chance.choice(("start", "now")), reconstruct_scale=2, reconstruct_patch=side // 2,
+            latent_layers=2, context_snippets=chance.randint(2, 5),
+            clock=chance.choice(("start", "now")), reconstruct_scale=2, reconstruct_patch=side // 2,
             vocabulary=37, text_width=36, text_layers=2, text_heads=6, text_kv_heads=chance.choice((1, 2, 3, 6)),
             text_mlp=28, text_positions=64, tied=chance.random() < 0.5,
         )  # fmt: skip

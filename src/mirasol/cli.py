@@ -18,7 +18,7 @@ import typer
 
 if TYPE_CHECKING:
     from mirasol.evaluate.toybox import Answered
-    from mirasol.inference.answer import Answer, Loaded, Receipt
+    from mirasol.inference.answer import Answer, Loaded, Receipt, Watched
     from mirasol.inference.follow import Event, Follow
     from mirasol.inference.picture import SoundView
     from mirasol.train.config import Run
@@ -39,6 +39,9 @@ Start = Annotated[float | None, typer.Option(help="Second to start at; answers c
 End = Annotated[float | None, typer.Option(help="Second to end at.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per answer, for programs.")]
 Picture = Annotated[Path | None, typer.Option(help="Also draw frames, sound and answers into this PNG.")]
+MemoryPicture = Annotated[
+    Path | None, typer.Option(help="Also draw what the memory holds and where answers looked (PNG).")
+]
 NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the sound out.")]
 NoPicture = Annotated[bool, typer.Option("--no-picture", help="Leave the picture out.")]
 
@@ -87,11 +90,14 @@ def ask(
     end: End = None,
     as_json: Json = False,
     picture: Picture = None,
+    memory_picture: MemoryPicture = None,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
 ) -> None:
     """Ask a file one or several questions; it is watched once."""
-    answer_file(file, questions, model, start, end, as_json, picture, sound=not no_sound, sight=not no_picture)
+    answer_file(
+        file, questions, model, start, end, as_json, picture, memory_picture, sound=not no_sound, sight=not no_picture
+    )
 
 
 @app.command()
@@ -111,18 +117,23 @@ def describe(
 
 def answer_file(
     file: str, questions: Sequence[str | None], model: str, start: float | None, end: float | None, as_json: bool,
-    picture: Path | None, *, sound: bool = True, sight: bool = True,
+    picture: Path | None, memory_picture: Path | None = None, *, sound: bool = True, sight: bool = True,
 ) -> None:  # fmt: skip
     if not (sound or sight):
         raise ValueError("expected picture or sound, found --no-picture with --no-sound: leave one of them out")
-    if picture is not None:
-        check_picture_name(picture)
+    for path in (picture, memory_picture):
+        if path is not None:
+            check_picture_name(path)
     from mirasol.inference.answer import load
 
     loaded = load(model)
-    answers, view = watch_and_answer(file, questions, loaded, start, end, sound=sound, sight=sight)
+    watched, answers, view = watch_and_answer(file, questions, loaded, start, end, sound=sound, sight=sight)
     if picture is not None:
         draw_picture(file, answers, view, loaded, picture)
+    if memory_picture is not None:
+        from mirasol.inference.memory_picture import draw_memory
+
+        draw_memory(watched, answers, loaded, Path(file).name).save(memory_picture)
     if as_json:
         for answer in answers:
             typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
@@ -132,15 +143,16 @@ def answer_file(
         typer.echo(f"  {typer.style(answer.answer or '(no words)', bold=True)}   {percent(answer.confidence)}")
     typer.echo()
     print_receipt(answers[0].receipt)
-    if picture is not None:
-        typer.echo(f"picture: {picture}")
+    for path in (picture, memory_picture):
+        if path is not None:
+            typer.echo(f"picture: {path}")
 
 
 def watch_and_answer(
     file: str, questions: Sequence[str | None], loaded: Loaded, start: float | None = None, end: float | None = None,
     *, sound: bool = True, sight: bool = True,
-) -> tuple[list[Answer], SoundView]:  # fmt: skip
-    """One pass over the file with a progress bar, then the answers, and what `draw_answers` wants."""
+) -> tuple[Watched, list[Answer], SoundView]:  # fmt: skip
+    """One pass over the file with a progress bar, then the answers, and what the pictures want."""
     from mirasol.inference.answer import check_questions, put
     from mirasol.inference.files import watch
     from mirasol.inference.picture import SoundView
@@ -148,8 +160,10 @@ def watch_and_answer(
     check_questions(questions, loaded)
     view = SoundView()
     with progress_bar("watching", "s") as tick:
-        watched = watch(file, loaded, start, end, picture=sight, sound=sound, progress=tick, observe=view.add)
-    return put(watched, questions, loaded), view
+        watched = watch(
+            file, loaded, start, end, picture=sight, sound=sound, progress=tick, observe=view.add, album=True
+        )
+    return watched, put(watched, questions, loaded), view
 
 
 def check_picture_name(path: Path) -> None:
@@ -218,6 +232,9 @@ def watch(
     sound_from: Annotated[str | None, typer.Option(help="Another source for the sound, such as alsa:default.")] = None,
     save: Annotated[Path | None, typer.Option(help="Save the session into this file at the end.")] = None,
     go_on: Annotated[Path | None, typer.Option("--continue", help="Go on with a saved session.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="At the end, draw what the memory holds and where answers looked (PNG).")
+    ] = None,
     most_lag: Annotated[float, typer.Option(min=1, help="Live: seconds behind before snippets are left out.")] = 8.0,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
@@ -230,12 +247,15 @@ def watch(
     for path in (events, save):
         if path is not None:
             check_folder(path)
+    if picture is not None:
+        check_picture_name(picture)
     loaded = load(model)
     with ExitStack() as stack:
         out = None if events is None else stack.enter_context(events.open("a", encoding="utf-8"))
         follow = make_follow(
-            source, sound_from, loaded, go_on, questions or [], every, pace, most_lag, not no_picture, not no_sound
-        )
+            source, sound_from, loaded, go_on, questions or [], every, pace, most_lag, not no_picture, not no_sound,
+            picture is not None,
+        )  # fmt: skip
         show = stack.enter_context(watching_lines(follow, out))
         signal.signal(signal.SIGINT, lambda *_: follow.stop())
         if source != "-":
@@ -245,13 +265,21 @@ def watch(
         size = follow.session.save(save)
         typer.echo(f"session saved: {save}, {size / 2**10:.0f} KiB")
     print_receipt(watched.receipt)
+    if picture is not None:
+        from mirasol.inference.answer import put
+        from mirasol.inference.memory_picture import draw_memory
+
+        asked: list[str | None] = list(questions) if questions else [None]
+        final = put(watched, asked, loaded)
+        draw_memory(watched, final, loaded, source, captions=not questions).save(picture)
+        typer.echo(f"picture: {picture}")
     if events is not None:
         typer.echo(f"events: {events}")
 
 
 def make_follow(
     source: str, sound_from: str | None, loaded: Loaded, go_on: Path | None, questions: list[str], every: float,
-    pace: bool, most_lag: float, picture: bool, sound: bool,
+    pace: bool, most_lag: float, picture: bool, sound: bool, album: bool = False,
 ) -> Follow:  # fmt: skip
     """Opens the sources and the session, and puts them together."""
     from mirasol.inference.answer import check_questions
@@ -276,7 +304,7 @@ def make_follow(
         lives.append(open_live(sound_from, False, True))
     if session is None:
         has_picture, has_sound = any(live.has_picture for live in lives), any(live.has_sound for live in lives)
-        session = Session(loaded, start=0.0, picture=has_picture, sound=has_sound)
+        session = Session(loaded, start=0.0, picture=has_picture, sound=has_sound, album=album)
     return Follow(session, lives, tuple(questions), every, pace, most_lag)
 
 
@@ -385,6 +413,9 @@ def toybox(
     format: Annotated[str, typer.Option(help="mp4 (H.264, AAC) or webm (VP9, Opus).")] = "mp4",
     sheet: Annotated[bool, typer.Option(help="Contact sheets with frames, spectrogram and answers.")] = True,
     blind: Annotated[bool, typer.Option("--blind", help="Print how far a blind guess gets, by question type.")] = False,
+    stream: Annotated[
+        int | None, typer.Option(min=9, help="Streams of so many seconds instead of scenes, for `mirasol watch`.")
+    ] = None,
 ) -> None:
     """Make Toybox scenes: video files, their questions with answers (JSON), contact sheets."""
     from mirasol.media import toybox as world
@@ -393,6 +424,9 @@ def toybox(
         raise ValueError(f"no split {split!r}; expected one of {', '.join(world.SPLITS)}")
     if format not in ("mp4", "webm"):
         raise ValueError(f"expected --format mp4 or webm, found {format!r}")
+    if stream is not None:
+        write_streams(out or Path("toybox"), count, seed, split, stream, format)
+        return
     if out is not None or not blind:
         folder = out or Path("toybox")
         kinds = "video, answers (.json) and contact sheet (.png)" if sheet else "video and answers (.json)"
@@ -409,6 +443,26 @@ def toybox(
         rows = [[type, f"{shares.get(type, 100):.1f}", f"{figure:.1f}"] for type, figure in figures.items()]
         typer.echo(f"{split}: the best guess that neither sees nor hears, in percent")
         typer.echo(table(["type", "share of questions", "right"], rows))
+
+
+def write_streams(folder: Path, count: int, seed: int, split: str, seconds: int, format: str) -> None:
+    """Films of streams, and what can be asked at their end, with the answers (JSON)."""
+    from mirasol.media.toybox.files import write_stream
+    from mirasol.media.toybox.streams import Stream
+
+    visits = max(3, min(8, seconds // 9))
+    with progress_bar("making streams", "s") as tick:
+        for number in range(count):
+            path, before = folder / f"{split}-stream-{seed + number:05d}.{format}", number * seconds
+
+            def progress(second: int, before: int = before) -> None:
+                tick(before + second, count * seconds)
+
+            write_stream(Stream(seed + number, split, seconds, visits=visits), path, progress)
+            typer.echo(path)
+    typer.echo(
+        f"{count} streams in {folder} with their answers (.json); try: {program()} watch {path} --model tiny-stream"
+    )
 
 
 @app.command()
@@ -482,9 +536,11 @@ def evaluation(run: Run) -> Callable[[Any, Any], dict[str, float]] | None:
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(help="toybox.", show_default=False)],
-    model: Model = "tiny",
-    scenes: Annotated[int, typer.Option(min=1, help="Scenes of each split.")] = 200,
+    task: Annotated[str, typer.Argument(help="toybox, or streams: recall of the long past.", show_default=False)],
+    model: Annotated[str | None, typer.Option(help="Name or folder; `tiny`, and for streams `tiny-stream`.")] = None,
+    scenes: Annotated[int, typer.Option(min=1, help="toybox: scenes of each split.")] = 200,
+    streams: Annotated[int, typer.Option(min=1, help="streams: how many of each length.")] = 20,
+    lengths: Annotated[str, typer.Option(help="streams: seconds, with commas between.")] = "64,640,2560",
     splits: Annotated[str, typer.Option(help="With commas between.")] = "test,compositional",
     rows: Annotated[
         str, typer.Option(help="How scenes are shown: both, picture, sound, swapped (another's sound), question.")
@@ -492,19 +548,53 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--json", help="Also write all numbers into this file.")] = None,
 ) -> None:
     """Score a model: exact match of generated answers, by question type, with and without picture and sound."""
-    if task != "toybox":
-        raise ValueError(f"no task {task!r}; expected toybox")
+    if task not in ("toybox", "streams"):
+        raise ValueError(f"no task {task!r}; expected toybox or streams")
     if out is not None:
         check_folder(out)
+    if task == "streams":
+        evaluate_streams(model or "tiny-stream", streams, lengths, out)
+        return
     from mirasol.evaluate.report import tables
     from mirasol.evaluate.toybox import ROWS
     from mirasol.media.toybox import SPLITS
 
-    report = score_toybox(model, scenes, named(splits, SPLITS, "split"), named(rows, ROWS, "row"))
+    report = score_toybox(model or "tiny", scenes, named(splits, SPLITS, "split"), named(rows, ROWS, "row"))
     if out is not None:
         out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     typer.echo(tables(report))
     typer.echo(f"\nmodel {report['model']}, {scenes} scenes of each split, {report['seconds']:.0f} s")
+    if out is not None:
+        typer.echo(f"numbers: {out}")
+
+
+def evaluate_streams(model: str, streams: int, lengths: str, out: Path | None) -> None:
+    """`mirasol evaluate streams`: really rendered, visits in the first 64 seconds, questions at the end."""
+    from mirasol.evaluate.report import table
+    from mirasol.evaluate.streams import WITHIN, score_streams
+    from mirasol.inference.answer import load
+    from mirasol.media.toybox.streams import STREAM_TYPES
+
+    try:
+        seconds = [int(length) for length in lengths.split(",")]
+    except ValueError:
+        raise ValueError(f"expected --lengths as whole seconds with commas between, found {lengths!r}") from None
+    if min(seconds) < WITHIN:
+        raise ValueError(f"expected lengths of at least {WITHIN} s, as long as things come by; found {min(seconds)}")
+    loaded, total = load(model), streams * sum(seconds)
+    with progress_bar("watching", "s") as tick:
+        report = score_streams(loaded.model, loaded.text, seconds, streams, lambda done: tick(done, total))
+    report = {**report, "model": loaded.name}
+    if out is not None:
+        out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    names = ("overall", *STREAM_TYPES, "questions")
+    rows = [
+        [f"{length} s", *(f"{figures.get(name, 0):g}" for name in names)]
+        for length, figures in report["recall"].items()
+    ]
+    rows.append(["blind", *(f"{report['blind'].get(name, 0):g}" for name in names[:-1]), ""])
+    typer.echo(f"{loaded.name}: percent right about the first {WITHIN} s of test streams, asked at the end")
+    typer.echo(table(["after", *names], rows))
     if out is not None:
         typer.echo(f"numbers: {out}")
 
@@ -565,7 +655,7 @@ def demo(
     film = write_file(scene, out / "demo.mp4")
     (out / "demo.json").write_text(json.dumps(scene.to_dict(), indent=2) + "\n", encoding="utf-8")
     typer.echo(f"{film}: {scene.seconds} s of picture and sound. What happens: {scene.caption}\n")
-    answers, view = watch_and_answer(str(film), [question.text for question in scene.questions], loaded)
+    _, answers, view = watch_and_answer(str(film), [question.text for question in scene.questions], loaded)
     draw_picture(str(film), answers, view, loaded, out / "demo.png")
     right = 0
     for question, answer in zip(scene.questions, answers, strict=True):

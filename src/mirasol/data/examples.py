@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mirasol.media.clip import Clip
-from mirasol.model.inputs import Inputs, join_inputs, silence_before, snippet_inputs
+from mirasol.model.inputs import Fused, Inputs, join_inputs, silence_before, snippet_inputs
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import Sizes
 from mirasol.model.snippets import cut, snippet_count
@@ -34,7 +34,7 @@ class Batch:
     `first`: the clips begin here. Otherwise they go on where those of the batch before ended (training through time).
     """
 
-    inputs: Inputs
+    inputs: Inputs | Fused
     ids: Tensor
     labels: Tensor
     text_mask: Tensor
@@ -53,10 +53,19 @@ def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool =
 
 
 def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spare: str = "") -> Batch:
-    """`spare` is put where no example asks anything, and counts for nothing: a batch has at least one text."""
+    """Examples as one batch; see `collate_pairs`."""
+    inputs = join_inputs([example.inputs for example in examples])
+    return collate_pairs(inputs, [example.pairs for example in examples], text, first=first, spare=spare)
+
+
+def collate_pairs(
+    inputs: Inputs | Fused, pairs: Sequence[Sequence[tuple[str | None, str]]], text: Text, *, first: bool, spare: str
+) -> Batch:
+    """`pairs` holds the questions and answers of each clip. `spare` is put where nobody asks anything, and counts for
+    nothing: a batch has at least one text."""
     rows, ids, labels = [], [], []
-    for at, example in enumerate(examples):
-        for question, answer in example.pairs:
+    for at, clip in enumerate(pairs):
+        for question, answer in clip:
             prompt, target = text.prompt(question), text.target(answer)
             rows.append(at)
             ids.append(prompt + target)
@@ -65,5 +74,4 @@ def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spar
         rows, ids = [0], [text.prompt(spare)]
         labels = [[IGNORE] * len(ids[0])]
     padded, mask = pad(ids, PAD)
-    inputs = join_inputs([example.inputs for example in examples])
     return Batch(inputs, padded, pad(labels, IGNORE)[0], mask, torch.tensor(rows), first)

@@ -27,8 +27,8 @@ class Stage:
     `things` is the largest number of things that a scene may show: where there is only one, its kind, colour and place
     can be learned without knowing yet which thing a question means. `caption_every` says at which steps captions are
     asked for, too (0: never). `silent`: without sound, so that seeing is learned before hearing, which is easier.
-    `wanted`: every second scene of a batch is the next one with a question of such a type, each type in turn; for
-    types that few scenes carry and that are learned last.
+    `wanted`: every second scene of a batch is the next one with a question of such a type ("memory") or of the type
+    and what it needs ("memory/picture"), each in turn; for types that few scenes carry and that are learned last.
     """
 
     start: int
@@ -38,6 +38,10 @@ class Stage:
     caption_every: int = 4
     silent: bool = False
     wanted: tuple[str, ...] = ()
+
+
+def is_wanted(question: toybox.Question, wanted: str) -> bool:
+    return wanted in (question.type, f"{question.type}/{question.needs}")
 
 
 def scene_example(
@@ -60,7 +64,7 @@ def scene_example(
     """
     chance = random.Random(f"example {split} {seed}")
     scene = toybox.make_scene(seed, split, seconds=seconds)
-    while len(scene.things) > things or (wanted and all(q.type != wanted for q in scene.questions)):
+    while len(scene.things) > things or (wanted and not any(is_wanted(q, wanted) for q in scene.questions)):
         seed += 1
         scene = toybox.make_scene(seed, split, seconds=seconds)
     lost = chance.choice(("picture", "sound")) if chance.random() < drop else ""
@@ -70,7 +74,7 @@ def scene_example(
     asked = [q for q in scene.questions if not (lost and q.needs in (lost, "both"))] or list(scene.questions)
     if things < 4:
         asked = [q for q in asked if q.type != "count"] or asked
-    chosen = sorted(chance.sample(asked, len(asked)), key=lambda q: q.type != wanted)[:questions]
+    chosen = sorted(chance.sample(asked, len(asked)), key=lambda q: not is_wanted(q, wanted))[:questions]
     pairs: list[tuple[str | None, str]] = [(q.text, q.answer) for q in chosen]
     if caption and not lost:
         pairs.append((None, scene.caption))

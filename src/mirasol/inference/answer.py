@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mirasol.model.mirasol import Mirasol
@@ -82,6 +83,7 @@ class Watched:
 
     state: MirasolState
     receipt: Receipt
+    album: Mapping[int, np.ndarray] = field(default_factory=dict)  # a frame of snippets that are kept, where wanted
 
 
 def count(number: int, noun: str) -> str:

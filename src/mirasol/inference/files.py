@@ -35,16 +35,17 @@ def watch(
     sound: bool = True,
     progress: Progress | None = None,
     observe: Callable[[Clip], None] | None = None,
+    album: bool = False,
 ) -> Watched:
     """Watches [start, end) seconds of a file. `progress(seconds done, seconds in all or None)` is called on the way,
-    and `observe` gets every decoded piece that the model gets.
+    and `observe` gets every decoded piece that the model gets. `album`: see `Session`.
 
     `ValueError` for a span that makes no sense, `MediaError` for a source that cannot be read.
     """
     if not all(math.isfinite(second) for second in (start, end) if second is not None):
         raise ValueError(f"expected start and end as finite seconds, found start={start}, end={end}")
     sizes, origin = loaded.model.sizes, start or 0.0
-    session = Session(loaded, start=origin, picture=picture, sound=sound)
+    session = Session(loaded, start=origin, picture=picture, sound=sound, album=album)
     with open_media(source) as media:
         total = None if media.duration is None else min(media.duration, end or media.duration) - origin
         last = origin

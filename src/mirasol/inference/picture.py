@@ -178,7 +178,8 @@ def draw_answers(source: Any, answers: Sequence[Answer], view: SoundView, snippe
     return sheet.crop((0, 0, WIDTH, y + MARGIN // 2))
 
 
-def _font(size: int) -> Any:
+def font(size: int) -> Any:
+    """The one typeface of all pictures."""
     return ImageFont.load_default(size)
 
 
@@ -190,9 +191,9 @@ def _place(receipt: Receipt, second: float) -> float:
 def _title(draw: ImageDraw.ImageDraw, source: Any, receipt: Receipt) -> int:
     name = Path(str(source)).name if isinstance(source, str | Path) else "a stream"
     name = name if len(name) < 80 else name[:38] + "..." + name[-38:]
-    draw.text((MARGIN, 30), name, INK, _font(30))
+    draw.text((MARGIN, 30), name, INK, font(30))
     words = f"{clock(receipt.start)} to {clock(receipt.end)}"
-    draw.text((WIDTH - MARGIN, 38), words, PALE, _font(20), anchor="ra")
+    draw.text((WIDTH - MARGIN, 38), words, PALE, font(20), anchor="ra")
     return 84
 
 
@@ -219,7 +220,7 @@ def _strip(sheet: Image.Image, draw: ImageDraw.ImageDraw, source: Any, receipt: 
             draw.rectangle([left, y, left + size[0] - 2, y + size[1] - 1], CARD)
             if size[0] > 90:
                 draw.text(
-                    (left + size[0] / 2, y + size[1] / 2), "no picture", PALE, _font(15), anchor="mm", align="center"
+                    (left + size[0] / 2, y + size[1] / 2), "no picture", PALE, font(15), anchor="mm", align="center"
                 )
             continue
         picture = Image.fromarray(np.ascontiguousarray(frame))
@@ -235,7 +236,7 @@ def _strip(sheet: Image.Image, draw: ImageDraw.ImageDraw, source: Any, receipt: 
 def _nothing(draw: ImageDraw.ImageDraw, y: int, words: str) -> int:
     """A slim band that says what is not there."""
     draw.rectangle([MARGIN, y, MARGIN + ACROSS - 1, y + 43], CARD)
-    draw.text((MARGIN + ACROSS / 2, y + 22), words, PALE, _font(18), anchor="mm")
+    draw.text((MARGIN + ACROSS / 2, y + 22), words, PALE, font(18), anchor="mm")
     return y + 44
 
 
@@ -287,8 +288,8 @@ def _axis(draw: ImageDraw.ImageDraw, receipt: Receipt, y: int) -> int:
         x = _place(receipt, number * step)
         draw.line([(x, y + 2), (x, y + 8)], PALE, 2)
         words = clock(number * step)
-        half = draw.textlength(words, _font(16)) / 2
-        draw.text((min(max(x, MARGIN + half), MARGIN + ACROSS - half), y + 12), words, PALE, _font(16), anchor="ma")
+        half = draw.textlength(words, font(16)) / 2
+        draw.text((min(max(x, MARGIN + half), MARGIN + ACROSS - half), y + 12), words, PALE, font(16), anchor="ma")
     return y + 34
 
 
@@ -314,11 +315,11 @@ def _answer(draw: ImageDraw.ImageDraw, answer: Answer, y: int) -> int:
     gauge, left = 150, MARGIN + 22
     bar, right = WIDTH - MARGIN - gauge - 70, WIDTH - MARGIN
     top, width = y, bar - left - 30
-    for line in wrap(draw, answer.question, _font(20), width):
-        draw.text((left, y), line, PALE, _font(20))
+    for line in wrap(draw, answer.question, font(20), width):
+        draw.text((left, y), line, PALE, font(20))
         y += 26
-    for line in wrap(draw, answer.answer or "(no words)", _font(28), width):
-        draw.text((left, y), line, INK, _font(28))
+    for line in wrap(draw, answer.answer or "(no words)", font(28), width):
+        draw.text((left, y), line, INK, font(28))
         y += 36
     colour = SURE if answer.confidence >= 0.5 else UNSURE
     draw.rounded_rectangle([MARGIN, top + 2, MARGIN + 5, y - 4], 2, colour)
@@ -327,7 +328,7 @@ def _answer(draw: ImageDraw.ImageDraw, answer: Answer, y: int) -> int:
     filled = gauge * min(max(answer.confidence, 0.0), 1.0)
     if filled > 6:
         draw.rounded_rectangle([bar, middle - 6, bar + filled, middle + 6], 6, colour)
-    draw.text((right, middle), f"{100 * answer.confidence:.0f} %", INK, _font(20), anchor="rm")
+    draw.text((right, middle), f"{100 * answer.confidence:.0f} %", INK, font(20), anchor="rm")
     return y + 16
 
 
@@ -339,7 +340,7 @@ def _small_print(draw: ImageDraw.ImageDraw, receipt: Receipt, snippet_seconds: f
     if bounds_shown(receipt, snippet_seconds):
         how += f"; thin lines are the bounds of snippets of {snippet_seconds:g} s"
     for text in (receipt.sentence(), how, *(f"note: {warning}" for warning in receipt.warnings)):
-        for line in wrap(draw, text, _font(16), ACROSS):
-            draw.text((MARGIN, y), line, PALE, _font(16))
+        for line in wrap(draw, text, font(16), ACROSS):
+            draw.text((MARGIN, y), line, PALE, font(16))
             y += 22
     return y

@@ -59,16 +59,19 @@ class Session:
         sound: bool = True,
         patience: float = 2.0,
         hold: float = math.inf,
+        album: bool = False,
     ) -> None:
         """`start`: the second at which the first snippet starts; None, that of the first piece.
 
         `picture`, `sound`: what the stream is expected to have; what is not expected is left aside. `patience`: how
         many seconds one of them may come later than the other. `hold`: how many seconds a frame stays on screen at
-        most when no other follows (a camera that has stopped).
+        most when no other follows (a camera that has stopped). `album`: keep a frame of each snippet that is kept, for
+        a picture of the memory; it is not saved.
         """
         self.loaded = model if isinstance(model, Loaded) else load(model)
         self._told: dict[str, Any] = {"picture": picture, "sound": sound, "patience": patience, "hold": hold}
         self._lock = threading.RLock()
+        self._wants_album = album
         self.reset(start)
 
     def reset(self, start: float | None = None) -> None:
@@ -78,6 +81,7 @@ class Session:
             self.intake = Intake(self.loaded.model.sizes, origin=start or 0.0, **self._told)
             self._end: float | None = None  # where a stream that was ended ended, if inside a snippet
             self.warnings: tuple[str, ...] = ()
+            self._album: dict[int, np.ndarray] = {}
             self._see(self.loaded.model.encoder.start(1))
 
     # -- watching ----------------------------------------------------------------------------------------------------
@@ -186,7 +190,13 @@ class Session:
 
     @torch.inference_mode()
     def _encode(self, count: int) -> int:
-        _, _, state = self.loaded.model.encoder(self._inputs(count), self._seen.state)
+        first = self.intake.next
+        frames, pieces, before = self.intake.take(count)
+        inputs = snippet_inputs(frames, pieces, before, self.loaded.model.sizes)
+        _, _, state = self.loaded.model.encoder(inputs, self._seen.state)
+        if self._wants_album:
+            new = {first + at: frames[shown.max()] for at, shown in enumerate(pieces.frames) if shown.max() >= 0}
+            self._album = {at: frame for at, frame in {**self._album, **new}.items() if at in kept_snippets(state)}
         self._see(state)
         return count
 
@@ -222,6 +232,7 @@ class Session:
                 warnings=self.warnings,
                 left_out=seen.left_out,
             ),
+            dict(self._album),
         )
 
     def ask(self, question: str) -> Answer:
@@ -272,6 +283,14 @@ class Session:
         session.intake, session._begun, session._end = intake, begun, end
         session._see(state)
         return session
+
+
+def kept_snippets(state: MirasolState) -> set[int]:
+    """The numbers of the snippets whose latents or memory the state of one stream still holds."""
+    kept = set(state.numbers[state.numbers >= 0].tolist())
+    if (memory := state.combiner.memory) is not None:
+        kept |= {round(number) for number in memory.numbers[memory.written].tolist()}
+    return kept
 
 
 @torch.inference_mode()

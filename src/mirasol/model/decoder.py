@@ -83,3 +83,18 @@ class Decoder(nn.Module):
             )
             kept.append(pair)
         return self.norm(x), kept
+
+    def looks(self, ids: Tensor, context: Tensor, context_mask: Tensor) -> Tensor:
+        """Where each position of the text (B, T), without padding, looks in the context: (B, T, C), mean over blocks.
+
+        For pictures that explain an answer; `forward` does not make these weights.
+        """
+        places = torch.arange(ids.shape[1], device=ids.device)
+        mask = (places[None, :] <= places[:, None])[None, None]
+        turn = rotary(places.expand(len(ids), -1), self.sizes.text_width // self.sizes.text_heads)
+        look, x, found = context_mask.bool()[:, None, None, :], self.embed(ids), []
+        for block in self.blocks:
+            asking = x + block.attention(block.attention_norm(x), mask=mask, turn=turn)[0]
+            found.append(block.cross_attention.weights(block.cross_norm(asking), context, look))
+            x, _ = block(x, mask, turn=turn, context=context, context_mask=look)
+        return torch.stack(found).mean(dim=0)

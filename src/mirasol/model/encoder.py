@@ -100,6 +100,7 @@ class Encoder(nn.Module):
         if isinstance(inputs, Inputs):
             combined, combiner_state = self.combiner(*self.timed(inputs, snippets), snippets, state.combiner)
         else:
+            self._check_apart()
             combined, combiner_state = self.combiner.carry(inputs.tokens, snippets, state.combiner)
         latents, latent_state = self.latent_model(self.hide(combined), snippets, state.latent)
         if isinstance(self.combiner, PriorityCombiner):
@@ -129,11 +130,18 @@ class Encoder(nn.Module):
     def fuse(self, inputs: Inputs) -> Tensor:
         """What the combiner makes of each snippet by itself, (B, S, K, D): computed once, it takes the signals' place
         (`Fused`) wherever the same clip is watched again."""
-        if not isinstance(self.combiner, LocalCombiner) or self.sizes.clock != "now":
-            raise ValueError("only a combiner that fuses each snippet by itself, with clock='now', can fuse beforehand")
+        self._check_apart()
         inputs = inputs.complete(self.sizes, self.mask_tokens)
         assert inputs.snippet_mask is not None
         return self.combiner.fuse(*self.timed(inputs, inputs.snippet_mask.long()))
+
+    def _check_apart(self) -> None:
+        alone = isinstance(self.combiner, LocalCombiner) and not isinstance(self.combiner, CausalCombiner)
+        if not alone or self.sizes.clock != "now":
+            raise ValueError(
+                "expected a combiner that fuses each snippet by itself (local, local-ttm, priority) and clock='now' to "
+                f"fuse snippets beforehand, found {self.sizes.combiner} and clock={self.sizes.clock!r}"
+            )
 
     def hide(self, combined: Tensor) -> Tensor:
         """In training, puts the learned mask token in the place of a random share of the combined tokens."""

@@ -70,7 +70,7 @@ def full_state(sizes: Sizes, batch: int = 1) -> MirasolState:
         combiner = CombinerState(memory=memory)
     else:
         combiner = CombinerState()
-    before = sizes.context_snippets - 1
+    before = sizes.latent_reach - 1
     return MirasolState(
         count=whole(),
         combiner=combiner,

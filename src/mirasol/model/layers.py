@@ -138,6 +138,19 @@ class Attention(nn.Module):
         attended = attend(queries, kept.keys, kept.values, mask)
         return self.o_proj(rearrange(attended, "b h q d -> b q (h d)")), None if cache is None else kept
 
+    def weights(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How much each position of x (B, Q, D) takes of each of the context (B, C, Dc): (B, Q, C), mean over heads.
+
+        Each row sums to one; `mask` (B or 1, 1, Q or 1, C) as in `attend`, here with something to look at everywhere.
+        """
+        queries = rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads)
+        keys = rearrange(self.k_proj(context), "b c (h d) -> b h c d", h=self.kv_heads)
+        keys = keys.repeat_interleave(self.heads // self.kv_heads, dim=1)
+        scores = queries @ keys.transpose(-1, -2) / self.head_width**0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return scores.softmax(dim=-1).mean(dim=1)
+
 
 class Mlp(nn.Module):
     """(..., width) -> (..., out or width): up to `hidden`, GELU (its tanh form), down."""

@@ -70,17 +70,7 @@ class QueryLearner(nn.Module):
         queries = self.query_tokens.expand(tokens.shape[0], -1, -1)
         keys = None if mask is None else mask[:, None, None, :]
         selected, _ = self.attention(queries, tokens, mask=keys)
-        return selected, self.weights(queries, tokens, keys)
-
-    def weights(self, queries: Tensor, tokens: Tensor, keys: Tensor | None) -> Tensor:
-        """How much of each token went into each query, mean over heads: (B, count, N); `keys` (B, 1, 1, N) masks."""
-        heads = self.attention.heads
-        q = self.attention.q_proj(queries).unflatten(-1, (heads, -1)).transpose(1, 2)
-        k = self.attention.k_proj(tokens).unflatten(-1, (heads, -1)).transpose(1, 2)
-        scores = q @ k.transpose(-1, -2) / self.attention.head_width**0.5
-        if keys is not None:
-            scores = scores.masked_fill(~keys, float("-inf"))
-        return scores.softmax(dim=-1).mean(dim=1)
+        return selected, self.attention.weights(queries, tokens, keys)
 
 
 def make_learner(select: str, width: int, count: int, hidden: int) -> nn.Module:

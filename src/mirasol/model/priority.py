@@ -5,14 +5,15 @@ whole memory anew at every step, which fades over some hundred steps. Here a slo
 
     candidate   c_t = attention of one learned query over the snippet's latents, which know the snippets before it:
                 that a thing has come, or is still there, or has left
-    salience    s_t = sigmoid(MLP(LayerNorm(c_t)) - 1)
+    salience    s_t = sigmoid(MLP(LayerNorm(c_t)) + 1)
     memory      the R candidates of highest salience so far; of equals the earlier stays
-    clock       ticks by s_t: it counts events, not seconds, so a stamp means the same after a minute and after a day
+    clock       ticks by s_t where that is at least LEAST: it counts events, not seconds, so a stamp means the same
+                after a minute and after a day
     recall      s * LayerNorm(c) + MLP(stamp, how long ago by the clock, s)
 
 The memory after any number of snippets is the top R of a set, so a call works on all of its snippets at once, and
 streaming equals offline. The salience of what is kept learns from what text makes of it, without a step through time;
-`effort`, the mean salience, is a loss that keeps the machine from writing whatever comes.
+`effort`, the number of writes, is a loss that keeps the machine from writing whatever comes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from .sizes import Sizes
 from .state import CombinerState, PriorityState
 
 STAMP_WIDTH = 32
-SHY = 1.0  # subtracted from the logit of the salience: at the start little is worth keeping
+LEAST = 0.1  # salience below this does not move the clock: a day of dull seconds leaves no trace
+EAGER = 1.0  # added to the logit of the salience: at the start much is worth keeping, until effort says otherwise
 
 
 class PriorityCombiner(LocalCombiner):
@@ -73,12 +75,12 @@ class PriorityCombiner(LocalCombiner):
         queries = self.candidate_tokens.expand(batch * count, -1, -1)
         found, _ = self.candidate_attention(queries, self.candidate_norm(latents.flatten(0, 1)))
         found = found[:, 0].unflatten(0, (batch, count))
-        return found, (self.salience(self.salience_norm(found))[..., 0] - SHY).sigmoid()
+        return found, (self.salience(self.salience_norm(found))[..., 0] + EAGER).sigmoid()
 
     def effort(self, latents: Tensor, real: Tensor) -> Tensor:
-        """Mean salience of the real snippets (B, S): how much the machine wants to write."""
+        """The salience of the real snippets (B, S), summed over each row, mean over rows: how many writes it takes."""
         _, salience = self.candidates(latents)
-        return (salience * real).sum() / real.sum().clamp(min=1)
+        return (salience * real).sum(dim=1).mean()
 
     def recall(self, memory: PriorityState) -> Tensor:
         """The slots as text sees them, (B, R, D)."""
@@ -93,7 +95,8 @@ def keep(memory: PriorityState, tokens: Tensor, salience: Tensor, snippets: Tens
     """The memory after the snippets (B, S): of old slots and new candidates the most salient, in the order of time."""
     slots, real = memory.tokens.shape[1], snippets >= 0
     salience = torch.where(real, salience, 0.0)
-    elapsed = memory.clock[:, None] + salience.detach().double().cumsum(dim=1)
+    ticks = torch.where(salience < LEAST, 0.0, salience).detach().double()
+    elapsed = memory.clock[:, None] + ticks.cumsum(dim=1)
     written = torch.cat([memory.written, real], dim=1)
     numbers = torch.cat([memory.numbers, snippets.double()], dim=1)
     worth = torch.cat([memory.salience, salience], dim=1)

@@ -50,8 +50,8 @@ class Sizes:
     )
     patch: tuple[int, int] = (16, 10)  # mel bins and columns of one spectrogram patch
 
-    # "start": tokens carry the second of the stream at which their snippet lies. "now": how many seconds ago it lies, so
-    # that nothing in the model depends on how long a stream has run.
+    # "start": tokens carry the second of the stream at which their snippet lies. "now": how many seconds ago it lies,
+    # so that nothing in the model depends on how long a stream has run.
     clock: str = "start"
 
     # Audio-video side.
@@ -67,14 +67,15 @@ class Sizes:
     ttm_select: str = "tokenlearner"  # how read and write summarise: "tokenlearner" or "mha"
     ttm_hidden: int = 64  # hidden width of the TokenLearner's MLP, and of the priority memory's
     latent_layers: int = 2
-    context_snippets: int = 16  # how many snippets of latents text (and the latent model) may look back on
+    context_snippets: int = 16  # how many snippets of latents text may look back on
+    latent_snippets: int = 0  # ... and the latent model; 0: as many as text
 
     # Training signals.
     mask_rate: float = 0.1  # share of combined tokens replaced by the mask token in training
     latent_weight: float = 1.0  # weights of the losses; that of the text is 1
     video_weight: float = 1.0
     audio_weight: float = 1.0
-    effort_weight: float = 0.05  # of writing, in the priority memory
+    effort_weight: float = 0.006  # of writing, in the priority memory
     reconstruct_layers: int = 1
     reconstruct_video: bool = True
     reconstruct_audio: bool = True
@@ -169,6 +170,11 @@ class Sizes:
     def head_width(self) -> int:
         """Width of one head of the audio-video side."""
         return self.av_width // self.av_heads
+
+    @property
+    def latent_reach(self) -> int:
+        """Snippets that the latent model looks back on, its own included."""
+        return self.latent_snippets or self.context_snippets
 
     @property
     def context_tokens(self) -> int:

@@ -46,7 +46,7 @@ class CombinerState:
 
 @dataclass(frozen=True)
 class LatentState:
-    """Keys and values of the last `context_snippets - 1` snippets, and the number of each, (B, snippets kept)."""
+    """Keys and values of the last `latent_reach - 1` snippets, and the number of each, (B, snippets kept)."""
 
     caches: tuple[Cache, ...]
     numbers: Tensor

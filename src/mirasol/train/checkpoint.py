@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -78,6 +79,23 @@ def restore(path: Path, model: Mirasol, optimizers: Optimizers) -> dict[str, Any
     model.load_state_dict(weights)
     optimizers.restore(load_file(path / "optimizer.safetensors"))
     return json.loads((path / "progress.json").read_text())
+
+
+def begin_with(path: Path, model: Mirasol) -> str:
+    """Fills `model` with the weights of a checkpoint wherever names and shapes agree; says in words what was loaded,
+    what is new and what was left over. Nothing is loaded in part."""
+    weights, own = load_file(path / "model.safetensors"), dict(model.named_parameters())
+    fits = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    with torch.no_grad():
+        for name, value in fits.items():
+            own[name].copy_(value)
+    new, left = [name for name in own if name not in fits], [name for name in weights if name not in fits]
+
+    def named(names: list[str]) -> str:
+        homes = sorted({".".join(name.split(".")[:3]) for name in names})
+        return f"{len(names)}" + (f" ({', '.join(homes)})" if homes else "")
+
+    return f"begun with {path}: {len(fits)} weights loaded, new {named(new)}, left over {named(left)}"
 
 
 def restore_state(path: Path, model: Mirasol) -> MirasolState | None:

@@ -46,6 +46,9 @@ class Run:
     batches: Any  # (first, last) -> IterableDataset of mirasol.data.examples.Batch
     tokenizer: Any  # () -> tokenizers.Tokenizer
     evaluate: dict[str, Any] = field(default_factory=dict)  # what to score during training; see the CLI
+    start_from: str = ""  # folder of a checkpoint whose weights the run begins with, wherever names and shapes agree
+    effort_ramp: tuple[int, int] = (0, 0)  # steps between which the loss of effort (of a memory) comes in
+    frozen: tuple[str, ...] = ()  # starts of the names of parameters that stay as they are
     seed: int = 0
     workers: int = 1
     threads: int = 0  # of the main process; 0 leaves it to torch

@@ -43,6 +43,10 @@ def train(
     torch.manual_seed(run.seed)
     out.mkdir(parents=True, exist_ok=True)
     model, tokenizer = Mirasol(run.sizes), run.tokenizer()
+    if run.start_from:
+        report(checkpoint.begin_with(Path(run.start_from), model))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.startswith(run.frozen or ("*",)))
     optimizers = Optimizers(model, run.optimisation)
     progress: dict[str, Any] = {"step": 0, "hours": 0.0}
     carried: MirasolState | None = None  # from step to step, where a batch goes on with the last one's clips
@@ -50,6 +54,7 @@ def train(
         progress = checkpoint.restore(last, model, optimizers)
         carried = checkpoint.restore_state(last, model)
         report(f"going on from {last} (step {progress['step']})")
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     steps, first = run.optimisation.steps, progress["step"]
     report(f"{run.name}: {count_parameters(model) / 1e6:.2f} M parameters, steps {first} to {steps}")
 
@@ -68,9 +73,10 @@ def train(
         model.train()
         state = None if batch.first else carried
         output = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, state)
-        output.loss.backward()
+        loss = output.loss - (1 - effort_share(run, step)) * run.sizes.effort_weight * output.effort
+        loss.backward()
         carried = output.state.detach() if run.through_time else None
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run.optimisation.clip)
+        norm = torch.nn.utils.clip_grad_norm_(learning, run.optimisation.clip)
         if not torch.isfinite(norm):
             raise ValueError(f"the loss is not a number at step {step}; lower the learning rate and resume from {out}")
         factor = optimizers.step(step)
@@ -103,6 +109,12 @@ def train(
             checkpoint.save(out, done, model, optimizers, tokenizer, {"hours": hours}, run.keep, carried)
     checkpoint.save_model(model.eval(), tokenizer, out / "model")
     return out / "model"
+
+
+def effort_share(run: Run, step: int) -> float:
+    """How much of the loss of effort counts at a step: first a memory must be of use, then it may be thrifty."""
+    begin, full = run.effort_ramp
+    return 1.0 if step >= full else max(0.0, (step - begin) / (full - begin))
 
 
 def shown(line: dict[str, float]) -> str:

@@ -22,8 +22,9 @@ and distractions that nobody asks about: noises, specks, a shaking camera, poles
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from mirasol.media.toybox.families import COLUMN_X, NOISES, OCCLUDERS, ROW_Y, draw_surroundings
@@ -73,10 +74,11 @@ class Stream:
 
     def __init__(
         self, seed: int, split: str, seconds: int, *, visits: int = 6, within: int | None = None,
-        distractions: float = 0.1,
+        distractions: float = 0.1, pick: Callable[[random.Random, str], Visit] | None = None,
     ) -> None:  # fmt: skip
         """`visits` things come by within the first `within` seconds (None: all of them); a share of `distractions` of
-        all seconds is disturbed. The distance of the questions at the end is at least `seconds - within`."""
+        all seconds is disturbed. The distance of the questions at the end is at least `seconds - within`.
+        `pick(chance, kind)` gives a visit of a kind; by default any that the split allows."""
         within = seconds if within is None else within
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}; found {split!r}")
@@ -89,33 +91,31 @@ class Stream:
         self.distractions = distractions
         chance = random.Random(f"toybox stream {split} {seed}")
         self.surroundings = replace(draw_surroundings(chance), occluders=(), specks=0, shake=0.0, noise_below=30.0)
-        self.counted, self.visits = self._visits(chance, visits, within)
+        self.counted, self.visits = self._visits(chance, visits, within, pick or self._any_visit)
 
-    def _visits(self, chance: random.Random, count: int, within: int) -> tuple[str, tuple[Visit, ...]]:
+    def _any_visit(self, chance: random.Random, kind: str) -> Visit:
+        colours = toybox_world().colours_of(kind, self.split)
+        return Visit(
+            kind, chance.choice(colours), chance.choice(PLACES), start=0, stay=chance.randint(1, 2),
+            sounds=chance.random() < 0.65, look=chance.randrange(2**31), voice=chance.randrange(2**31),
+        )  # fmt: skip
+
+    def _visits(
+        self, chance: random.Random, count: int, within: int, pick: Callable[[random.Random, str], Visit]
+    ) -> tuple[str, tuple[Visit, ...]]:
         """The kind that comes one to four times, and all visits in the order of their coming."""
         world = toybox_world()
         repeats = chance.randint(1, min(4, count - 1))
-        counted, *others = chance.sample(world.kinds, count - repeats + 1)
-        kinds = [counted] * repeats + others
+        counted, *others = chance.sample(world.kinds, min(len(world.kinds), count - repeats + 1))
+        more = chance.choices(others, k=count - repeats - len(others))  # in a long stream kinds come again
+        kinds = [counted] * repeats + others + more
         chance.shuffle(kinds)
         room = within - 3 * count  # each has three seconds of its own: two to stay, one to be gone
         gaps = sorted(chance.randint(0, room) for _ in range(count))
-        sounding = {chance.randrange(count)} | {at for at in range(count) if chance.random() < 0.6}
-        visits = []
-        for at, (kind, gap) in enumerate(zip(kinds, gaps, strict=True)):
-            visits.append(
-                Visit(
-                    kind,
-                    chance.choice(world.colours_of(kind, self.split)),
-                    chance.choice(PLACES),
-                    start=3 * at + gap,
-                    stay=chance.randint(1, 2),
-                    sounds=at in sounding,
-                    look=chance.randrange(2**31),
-                    voice=chance.randrange(2**31),
-                )
-            )
-        return counted, tuple(visits)
+        return counted, tuple(
+            replace(pick(chance, kind), start=3 * at + gap)
+            for at, (kind, gap) in enumerate(zip(kinds, gaps, strict=True))
+        )
 
     # -- what is seen and heard --------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Stream:
         if not 0 <= second < self.seconds:
             raise ValueError(f"expected a second from 0 to {self.seconds - 1}, found {second}")
         chance = random.Random(f"toybox moment {self.split} {self.seed} {second}")
-        there = [visit for visit in self.visits if visit.start <= second < visit.end]
+        there = [visit] if (visit := self.visitor(second)) else []
         sounds = tuple(
             SoundEvent(visit.kind, round(chance.uniform(0.05, 0.15), 3), round(chance.uniform(-6, 0), 2), visit.voice)
             for visit in there
@@ -139,8 +139,17 @@ class Stream:
             sounds=sounds,
             caption="",
             questions=(),
-            surroundings=self._disturbed(chance) if chance.random() < self.distractions else self.surroundings,
+            surroundings=self._disturbed(chance) if self.disturbed(second) else self.surroundings,
         )
+
+    def visitor(self, second: int) -> Visit | None:
+        """Who is there."""
+        at = bisect_right(self.visits, second, key=lambda visit: visit.start) - 1
+        return self.visits[at] if at >= 0 and second < self.visits[at].end else None
+
+    def disturbed(self, second: int) -> bool:
+        """Whether something distracts in this second."""
+        return random.Random(f"toybox around {self.split} {self.seed} {second}").random() < self.distractions
 
     def moments(self) -> Iterator[Scene]:
         """All seconds in order."""

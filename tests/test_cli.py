@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -201,6 +202,46 @@ def test_toybox_writes_films_truth_and_sheets(run, tmp_path: Path) -> None:
     scene = json.loads((tmp_path / "a" / names[0]).read_text())
     assert (scene["seconds"], scene["split"], scene["seed"]) == (1, "compositional", 5)
     assert "2 scenes" in out
+
+
+def test_toybox_writes_streams_that_can_be_watched(
+    run, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, _ = run("toybox", "--stream", 12, "--count", 1, "--seed", 3, "--out", tmp_path / "s")
+    assert code == 0
+    film = tmp_path / "s" / "test-stream-00003.mp4"
+    assert str(film) in out
+    told = json.loads(film.with_suffix(".json").read_text())
+    assert len(told["visits"]) == 3
+    assert {"first", "last"} <= {question["type"] for question in told["questions"]}
+    picture = tmp_path / "memory.png"
+    code, out, err = run("watch", film, "what do you hear?", "--model", model, "--every", 5, "--picture", picture)
+    assert code == 0, err
+    assert "watched 0.00 to 12" in out
+    assert Image.open(picture).size[0] == 1600
+
+
+def test_ask_draws_the_memory(run, model: str, film: str, tmp_path: Path) -> None:
+    code, out, _ = run("ask", film, "what do you hear?", "--model", model, "--memory-picture", tmp_path / "memory.png")
+    assert code == 0
+    assert f"picture: {tmp_path / 'memory.png'}" in out
+    assert Image.open(tmp_path / "memory.png").size[0] == 1600
+    code, _, err = run("ask", film, "what do you hear?", "--model", model, "--memory-picture", tmp_path / "memory.pdf")
+    assert code == 2
+    assert "expected a picture name" in err
+
+
+def test_evaluate_streams(run, model: str, tmp_path: Path) -> None:
+    words = ("--model", model, "--streams", 2, "--lengths", "64,70")
+    code, out, _ = run("evaluate", "streams", *words, "--json", tmp_path / "out.json")
+    assert code == 0
+    assert "70 s" in out
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert set(report["recall"]) == {"64", "70"}
+    assert report["recall"]["70"]["questions"] > 10
+    for wrong in ("10", "a,b"):
+        assert run("evaluate", "streams", "--model", model, "--lengths", wrong)[0] == 2
 
 
 def test_toybox_blind_alone_writes_nothing(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,3 +61,15 @@ def test_the_vocabulary_holds_every_word_of_toybox_whole() -> None:
     for word in (*toybox.KINDS, *toybox.COLOURS):
         assert len(text.encode(word)) == 1, word
     assert text.decode(text.encode("Ça ira, 100 %!")) == "Ça ira, 100 %!"
+
+
+def test_a_wanted_question_is_always_among_those_asked() -> None:
+    for seed, wanted in enumerate(("way", "count", "memory/picture", "memory/sound", "often")):
+        type, _, needs = wanted.partition("/")
+        example = scene_example(seed * 100, "train", SIZES, seconds=5, questions=2, wanted=wanted, caption=False)
+        assert len(example.pairs) <= 2
+        asked = {question for question, _ in example.pairs}
+        scenes = [toybox.make_scene(number, "train", seconds=5) for number in range(seed * 100, seed * 100 + 100)]
+        scene = next(s for s in scenes if any(q.type == type and needs in (q.needs, "") for q in s.questions))
+        assert asked & {q.text for q in scene.questions if q.type == type and needs in (q.needs, "")}
+        assert asked <= {q.text for q in scene.questions}

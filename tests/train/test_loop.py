@@ -16,7 +16,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 from mirasol.train import checkpoint
 from mirasol.train.config import Optimisation, Run
-from mirasol.train.loop import train
+from mirasol.train.loop import effort_share, train
 from mirasol.train.optimizer import Optimizers, orthogonalise
 
 SIZES = Sizes(
@@ -152,3 +152,42 @@ def test_checkpoints_are_whole_or_not_there(tmp_path: Path) -> None:
     found = checkpoint.latest(tmp_path)
     assert found is not None
     assert checkpoint.restore(found, model, optimizers) == {"step": 3, "hours": 0.5}
+
+
+def test_a_restart_begins_the_rate_anew_and_forgets() -> None:
+    how = Optimisation(steps=160, warmup=10, decay=0.5, restarts=(100,), restart_rate=0.4)
+    factors = [how.factor(step) for step in range(161)]
+    assert factors[99] < 0.03
+    assert factors[100] == pytest.approx(0.04)
+    assert factors[110:130] == [0.4] * 20
+    assert factors[160] == 0
+    assert factors[:100] == [replace(how, steps=100, restarts=()).factor(step) for step in range(100)]
+    model = Mirasol(SIZES)
+    optimizers = Optimizers(model, how)
+    for step in (98, 99, 100):
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizers.step(step)
+        counts = {float(value) for name, value in optimizers.state().items() if name.endswith("|step")}
+        assert counts == {1.0 if step == 100 else step - 97}
+
+
+def test_begins_with_a_checkpoint_and_leaves_the_frozen_as_it_is(tmp_path: Path) -> None:
+    first = train(run(), tmp_path / "first", report=lambda line: None)
+    said: list[str] = []
+    frozen = ("encoder.tubes", "encoder.combiner.blocks")
+    second = replace(run(), sizes=SIZES.change(combiner="priority", memory=7), start_from=str(first), frozen=frozen)
+    again = train(second, tmp_path / "second", report=said.append)
+    before, after = Mirasol.load(first).state_dict(), Mirasol.load(again).state_dict()
+    for name in before:
+        assert torch.equal(before[name], after[name]) == name.startswith(frozen), name
+    new = len(after) - len(before)
+    assert new > 5
+    assert f"new {new} (encoder.combiner.candidate_attention" in said[0]
+    assert "left over 0" in said[0]
+
+
+def test_the_loss_of_effort_comes_in_between_two_steps() -> None:
+    ramp = replace(run(), effort_ramp=(100, 300))
+    assert [effort_share(ramp, step) for step in (0, 100, 200, 300, 900)] == [0, 0, 0.5, 1, 1]
+    assert effort_share(run(), 0) == 1

@@ -1,12 +1,22 @@
-"""`tiny-stream`: watches without end and remembers; the encoder of `tiny`, a memory of 16 snippets behind it."""
+"""`tiny-stream`: watches without end and remembers; the frozen encoder of `tiny`, a memory of 16 snippets behind it.
 
+10 minutes on one CPU core, after 4 minutes in which 10 000 visits are rendered and fused once (`runs/streams`,
+60 MB); 0.9 GB of memory. Streams of 12, then 24, then 64 seconds; the last come in two chunks, with the state carried
+from one to the next and the gradient cut between them. 1 000 steps, 10 200 streams.
+
+Expected (`mirasol evaluate streams`): 92 % of questions about the past right, after one minute as after 43, where a
+blind guess gets 19 %; places and colours 100 %, first and last sound 95 %, and "how many have passed" no better than
+blind.
+"""
+
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from mirasol.data.fused import FusedStreamBatches, SnippetStore, Walk, make_store
-from mirasol.model.encoder import Encoder
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.model.text import Text
@@ -16,26 +26,28 @@ from mirasol.train.config import Optimisation, Run
 ENCODER = Path(__file__).parents[1] / "src/mirasol/checkpoints/tiny"
 STORE = Path("runs/streams")
 VISITS = {"train": 10_000, "test": 1_500}
-
 WALKS = (
     Walk(0, chunk=12, chunks=1, visits=(3, 4), streams=16),
     Walk(300, chunk=24, chunks=1, visits=(3, 8), streams=12),
     Walk(500, chunk=32, chunks=2, visits=(3, 12), streams=12),
 )
-VARIANTS = {
+# What is compared in benchmarks/bench_recall.py.
+VARIANTS: dict[str, dict[str, Any]] = {
     "priority": {"combiner": "priority", "memory": 16},
     "ttm": {"combiner": "local-ttm", "memory": 16},
     "window": {},
     "all": {"context_snippets": 64},
 }
+FUSING = ("tubes", "patches", "vit", "presence", "seconds", "combiner.query_tokens", "combiner.blocks", "combiner.norm")
 
 
 def sizes_of(variant: str) -> Sizes:
-    common = dict(clock="now", context_snippets=4, latent_snippets=4, mask_rate=0.0, latent_weight=0.1)
+    common = {"clock": "now", "context_snippets": 4, "latent_snippets": 4, "mask_rate": 0.0, "latent_weight": 0.1}
     return PRESETS["tiny"].change(**{**common, **VARIANTS[variant]})
 
 
-def store(split: str, say=print) -> SnippetStore:
+def store(split: str, say: Callable[[str], None] = print) -> SnippetStore:
+    """The stored snippets of a split; rendered and fused where there are none yet."""
     path = STORE / f"{split}.safetensors"
     if not path.is_file():
         model = Mirasol(sizes_of("window")).eval()
@@ -53,7 +65,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.from_file(str(ENCODER / "tokenizer.json"))
 
 
-def recipe(variant: str = "priority", seed: int = 0, steps: int = 1_000) -> Run:
+def recipe(variant: str = "priority", seed: int = 0) -> Run:
     def batches(first: int, last: int) -> FusedStreamBatches:
         store("train")
         return FusedStreamBatches(
@@ -63,19 +75,12 @@ def recipe(variant: str = "priority", seed: int = 0, steps: int = 1_000) -> Run:
     return Run(
         name=f"tiny-stream-{variant}-{seed}",
         sizes=sizes_of(variant),
-        optimisation=Optimisation(steps=steps, rate=1e-3, other_rate=1e-3, warmup=50, decay=0.4),
+        optimisation=Optimisation(steps=1_000, rate=1e-3, other_rate=1e-3, warmup=50, decay=0.4),
         batches=batches,
         tokenizer=tokenizer,
-        effort_ramp=(300, 600),
         start_from=str(ENCODER),
-        frozen=(
-            "encoder.tubes",
-            "encoder.patches",
-            "encoder.vit",
-            "encoder.presence",
-            "encoder.seconds",
-            *(f"encoder.combiner.{part}" for part in ("query_tokens", "blocks", "norm")),
-        ),
+        frozen=tuple(f"encoder.{part}" for part in FUSING),
+        effort_ramp=(300, 600),
         seed=seed,
         log_every=50,
         save_every=400,

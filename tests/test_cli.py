@@ -15,7 +15,10 @@ from PIL import Image
 
 from mirasol import cli
 from mirasol.inference import files
+from mirasol.inference.session import Session
 from mirasol.media import toybox
+from mirasol.media.clip import MediaError
+from mirasol.media.live import Live
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import train_tokenizer
@@ -220,6 +223,27 @@ def test_toybox_writes_streams_that_can_be_watched(
     assert code == 0, err
     assert "watched 0.00 to 12" in out
     assert Image.open(picture).size[0] == 1600
+
+
+def test_what_was_watched_is_not_lost_when_the_source_breaks_off(
+    run, model: str, film: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    inner = Live.__iter__
+
+    def broken(self: Live) -> Any:
+        for arrival in inner(self):
+            if arrival.time > 2.2:
+                raise MediaError("cannot go on with 'film': the line is dead")
+            yield arrival
+
+    monkeypatch.setattr(Live, "__iter__", broken)
+    saved = tmp_path / "session.safetensors"
+    code, out, err = run("watch", film, "what do you hear?", "--model", model, "--save", saved)
+    assert code == 2
+    assert err.strip().splitlines()[-1] == "mirasol: cannot go on with 'film': the line is dead"
+    assert "watched 0.00 to" in out
+    assert Session.load(saved, model).seconds >= 1
 
 
 def test_ask_draws_the_memory(run, model: str, film: str, tmp_path: Path) -> None:

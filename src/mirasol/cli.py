@@ -236,6 +236,9 @@ def watch(
         Path | None, typer.Option(help="At the end, draw what the memory holds and where answers looked (PNG).")
     ] = None,
     most_lag: Annotated[float, typer.Option(min=1, help="Live: seconds behind before snippets are left out.")] = 8.0,
+    reconnect: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a network source that ends or breaks is opened again.")
+    ] = 0.0,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
 ) -> None:
@@ -254,13 +257,19 @@ def watch(
         out = None if events is None else stack.enter_context(events.open("a", encoding="utf-8"))
         follow = make_follow(
             source, sound_from, loaded, go_on, questions or [], every, pace, most_lag, not no_picture, not no_sound,
-            picture is not None,
+            picture is not None, reconnect,
         )  # fmt: skip
         show = stack.enter_context(watching_lines(follow, out))
         signal.signal(signal.SIGINT, lambda *_: follow.stop())
         if source != "-":
             read_questions(follow, show)
-        watched = follow.run()
+        broken: ValueError | OSError | None = None
+        try:
+            watched = follow.run()
+        except (ValueError, OSError) as error:  # a source that breaks off: what was watched is not lost
+            broken, watched = error, follow.session.snapshot()
+            if not watched.receipt.snippets:
+                raise
     if save is not None:
         size = follow.session.save(save)
         typer.echo(f"session saved: {save}, {size / 2**10:.0f} KiB")
@@ -275,17 +284,20 @@ def watch(
         typer.echo(f"picture: {picture}")
     if events is not None:
         typer.echo(f"events: {events}")
+    if broken is not None:
+        raise broken
 
 
 def make_follow(
     source: str, sound_from: str | None, loaded: Loaded, go_on: Path | None, questions: list[str], every: float,
     pace: bool, most_lag: float, picture: bool, sound: bool, album: bool = False,
+    reconnect: float = 0.0,
 ) -> Follow:  # fmt: skip
     """Opens the sources and the session, and puts them together."""
     from mirasol.inference.answer import check_questions
     from mirasol.inference.follow import Follow
     from mirasol.inference.session import Session
-    from mirasol.media.live import Live
+    from mirasol.media.live import Live, Persistent
 
     if not (picture or sound):
         raise ValueError("expected picture or sound, found --no-picture with --no-sound: leave one of them out")
@@ -293,11 +305,16 @@ def make_follow(
     session = None if go_on is None else Session.load(go_on, loaded)
     sizes = loaded.model.sizes
 
-    def open_live(name: str, sight: bool, hearing: bool) -> Live:
-        return Live(
-            name, sample_rate=sizes.sample_rate, fit=(sizes.height, sizes.width), picture=sight, sound=hearing,
-            own_time=sound_from is None,
-        )  # fmt: skip
+    def open_live(name: str, sight: bool, hearing: bool) -> Live | Persistent:
+        def make() -> Live:
+            return Live(
+                name, sample_rate=sizes.sample_rate, fit=(sizes.height, sizes.width), picture=sight, sound=hearing,
+                own_time=sound_from is None,
+            )  # fmt: skip
+
+        if reconnect and "://" in name:
+            return Persistent(make, reconnect, lambda words: typer.secho(f"note: {words}", fg="yellow", err=True))
+        return make()
 
     lives = [open_live(source, picture, sound and sound_from is None)]
     if sound_from is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import io
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from mirasol.inference.follow import Event, Follow, clock
 from mirasol.inference.session import Session
 from mirasol.media import toybox
 from mirasol.media.clip import MediaError
-from mirasol.media.live import Arrival, Live
+from mirasol.media.live import Arrival, Live, Persistent
 from mirasol.media.opening import Report
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -101,6 +104,26 @@ def as_stream(film: Path) -> bytes:
     return out.getvalue()
 
 
+def test_a_film_over_http_is_watched_as_the_file_is(film: Path, loaded: Loaded) -> None:
+    """From a server on this machine; it cannot seek, so an mp4 with its index at the end is refused in one line."""
+    film.with_suffix(".mkv").write_bytes(as_stream(film))
+    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *words: None})
+    handler = functools.partial(quiet, directory=str(film.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/film"
+        run, events = follow(f"{address}.mkv", loaded, standing=["what?"], every=4.0)
+        with pytest.raises(MediaError, match="nothing in it could be decoded"):
+            follow(f"{address}.mp4", loaded)
+        server.shutdown()
+    expected = watch(film.with_suffix(".mkv"), loaded).receipt
+    receipt = run.session.snapshot().receipt
+    assert run.sources[0].is_live
+    assert receipt.snippets + sum(round((end - start) / 0.8) for start, end in receipt.left_out) == expected.snippets
+    assert receipt.end == pytest.approx(expected.end, abs=0.11)
+    assert events[-1].answer.receipt.end == pytest.approx(receipt.end, abs=0.11)
+
+
 def test_standing_questions_are_asked_at_their_moment(film: Path, loaded: Loaded) -> None:
     run, events = follow(str(film), loaded, standing=["what?", "who?"], every=1.6)
     assert [event.answer.question for event in events] == ["what?", "who?"] * 5
@@ -115,7 +138,7 @@ def test_standing_questions_are_asked_at_their_moment(film: Path, loaded: Loaded
 class Camera:
     """A live source without a device: snippets of noise, as fast as they are taken."""
 
-    is_live, has_picture, has_sound = True, True, True
+    is_live, has_picture, has_sound, name = True, True, True, "camera"
 
     def __init__(self, snippets: int, broken: bool = False, then: Callable[[int], None] = lambda at: None) -> None:
         self.report, self.snippets, self.broken, self.then = Report(), snippets, broken, then
@@ -131,6 +154,55 @@ class Camera:
 
     def close(self) -> None:
         pass
+
+
+def test_a_network_source_that_breaks_is_opened_again_and_time_stays_true(loaded: Loaded) -> None:
+    opened: list[float] = []
+    notes: list[str] = []
+
+    def make() -> Camera:
+        opened.append(time.monotonic())
+        if len(opened) == 2:
+            raise MediaError("not yet")
+        return Camera(4, broken=len(opened) == 1)
+
+    source = Persistent(make, 0.6, notes.append)
+    arrivals: list[Arrival] = []
+
+    def take_all() -> None:
+        for arrival in source:
+            arrivals.append(arrival)
+            if len(opened) == 3:  # from now on it stays away, after it has ended in good order
+                source._make = lambda: (_ for _ in ()).throw(MediaError("the camera is gone for good"))
+
+    with pytest.raises(MediaError, match="gone for good"):
+        take_all()
+    assert len(opened) == 3
+    assert [words.split(" ", 1)[1] for words in notes] == [
+        "broke off; opening it again", "is back", "has ended; opening it again",
+    ]  # fmt: skip
+    first, second = arrivals[:8], arrivals[8:]
+    assert len(second) == 8
+    assert [arrival.time for arrival in first[::2]] == pytest.approx([0.0, 0.8, 1.6, 2.4])
+    gap = second[0].time
+    assert gap == pytest.approx(opened[2] - opened[0], abs=0.2)
+    assert [arrival.time - gap for arrival in second[::2]] == pytest.approx([0.0, 0.8, 1.6, 2.4])
+
+
+def test_pictures_for_which_there_is_no_time_are_counted(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits to be looked at has a bound, however long a live source runs."""
+    monkeypatch.setattr("mirasol.inference.follow.MOST_WAITING", 3)
+    inner = Session.push
+
+    def slow(self: Session, *values: Any, **named: Any) -> None:
+        time.sleep(0.01)
+        inner(self, *values, **named)
+
+    monkeypatch.setattr(Session, "push", slow)
+    run = Follow(Session(loaded, start=0.0), [Camera(40)])
+    receipt = run.run().receipt
+    assert any("pictures came faster" in line for line in receipt.warnings)
+    assert receipt.sound_seconds + 0.8 * sum(round((b - a) / 0.8) for a, b in receipt.left_out) == pytest.approx(32.0)
 
 
 def test_who_cannot_keep_up_leaves_out_whole_snippets_and_says_so(

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mirasol.media.live import Arrival, Live
+from mirasol.media.live import Arrival, Live, Persistent
 
 from .answer import Answer, Watched, put
 from .session import MOST, Session
 
 BUFFER = 256  # arrivals waiting to be looked at, for sources that wait for us
+MOST_WAITING = 1_000  # ... for those that do not: beyond that, pictures are left out until there is room
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Follow:
     """One run over the sources. `ask` may be called from any thread while `run` goes on."""
 
     session: Session
-    sources: Sequence[Live]
+    sources: Sequence[Live | Persistent]
     standing: Sequence[str] = ()  # questions asked again and again
     every: float = 10.0  # seconds between two askings
     pace: bool = False  # a file at its own pace, not as fast as possible
@@ -133,12 +134,15 @@ class Follow:
         """Ends `run` soon, in good order."""
         self._stopped.set()
 
-    def _read(self, source: Live, arrivals: queue.Queue[Arrival | None]) -> None:
+    def _read(self, source: Live | Persistent, arrivals: queue.Queue[Arrival | None]) -> None:
         began = time.monotonic()
         try:
             for arrival in source:
                 if self.pace:
                     time.sleep(max(0.0, arrival.time - (time.monotonic() - began)))
+                if source.is_live and arrival.frame is not None and arrivals.qsize() > MOST_WAITING:
+                    source.report.left_out += 1
+                    continue
                 while not self._stopped.is_set():
                     try:
                         arrivals.put(arrival, timeout=0.2)
@@ -196,11 +200,13 @@ class Follow:
         )
 
 
-def warnings_of(source: Live) -> list[str]:
+def warnings_of(source: Live | Persistent) -> list[str]:
     """One line for each thing that a user should know."""
     lines = list(source.report.warnings)
     if source.report.damaged:
         lines.append(f"{source.report.damaged} damaged packets were left out")
+    if source.report.left_out:
+        lines.append(f"{source.report.left_out} pictures came faster than they could be looked at and were left out")
     return lines
 
 

@@ -80,6 +80,11 @@ class Live:
                 arrival = waiting.pop()
                 yield from (replace(early, time=early.time - origin) for early in waiting)
             yield replace(arrival, time=arrival.time - origin)
+        if origin is None and not waiting and not self._closed:
+            raise MediaError(
+                f"cannot watch {self.name!r}: nothing in it could be decoded ({self.report.damaged} damaged packets); "
+                "a film with its index at the end, as many mp4 have, needs a source that can seek: download it first"
+            )
         if origin is None and waiting:
             origin = self._origin(waiting)
             yield from (replace(early, time=early.time - origin) for early in waiting)
@@ -157,6 +162,62 @@ class Live:
             begin = run.end if raw is None else raw
         self._run = _Run(begin or 0.0, frame.sample_rate, self._rate)
         yield from self._run.feed(samples)
+
+
+class Persistent:
+    """A source that is opened again when it ends or breaks, for a camera on a bad line. Iterate over it once.
+
+    Time goes on meanwhile by the clock of this machine, so that seconds stay true; what was missed is a hole, as if
+    picture and sound had stopped. After `patience` seconds without success it ends as the source did.
+    """
+
+    def __init__(
+        self, make: Callable[[], Live], patience: float, note: Callable[[str], None] = lambda words: None
+    ) -> None:
+        self._make, self.patience, self.note = make, patience, note
+        self._live, self._closed = make(), False
+        self.is_live, self.has_picture, self.has_sound = True, self._live.has_picture, self._live.has_sound
+        self.report, self.name = self._live.report, self._live.name
+
+    def __iter__(self) -> Iterator[Arrival]:
+        base, offset = None, 0.0
+        while True:
+            broken: Exception | None = None
+            try:
+                for arrival in self._live:
+                    if base is None:
+                        base = time.monotonic() - arrival.time
+                    yield replace(arrival, time=arrival.time + offset)
+            except (MediaError, av.error.FFmpegError, OSError) as error:
+                broken = error
+            if not self._again(broken) or base is None:
+                return
+            offset = time.monotonic() - base
+
+    def _again(self, broken: Exception | None) -> bool:
+        """Opens the source again; False where it was closed. Raises `broken` when patience is at its end."""
+        self.note(f"{self.name} {'has ended' if broken is None else 'broke off'}; opening it again")
+        until, pause = time.monotonic() + self.patience, 0.25
+        while not self._closed:
+            try:
+                self._live = self._make()
+                self._live.report = self.report
+                self.note(f"{self.name} is back")
+                return True
+            except MediaError as error:
+                broken = broken or error
+            if time.monotonic() + pause > until:
+                if broken is not None:
+                    raise broken
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 10.0)
+        return False
+
+    def close(self) -> None:
+        """Ends the iteration soon."""
+        self._closed = True
+        self._live.close()
 
 
 class _Run:

@@ -31,9 +31,11 @@ TEXT_FORMATS = {"tty"}  # a demuxer that draws any text file as a terminal: not 
 
 @dataclass
 class Report:
-    """What one pass over a file met: packets that could not be decoded, and one-line warnings."""
+    """What one pass over a source met: packets that could not be decoded, pictures of a live source for which there was
+    no time, and one-line warnings."""
 
     damaged: int = 0
+    left_out: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, line: str) -> None:

@@ -30,7 +30,15 @@ sys.path.insert(0, str(ROOT / "recipes"))
 import tiny_stream  # noqa: E402
 
 from mirasol.data.fused import SnippetStore  # noqa: E402
-from mirasol.evaluate.streams import blind_recall, recall, recall_figures, watch_stored  # noqa: E402
+from mirasol.evaluate.streams import (  # noqa: E402
+    DISTURBED,
+    VISITS,
+    WITHIN,
+    blind_recall,
+    recall,
+    recall_figures,
+    watch_stored,
+)
 from mirasol.media.toybox.streams import Stream  # noqa: E402
 from mirasol.model.inspection import inspect  # noqa: E402
 from mirasol.model.mirasol import Mirasol, count_parameters  # noqa: E402
@@ -39,9 +47,7 @@ from mirasol.model.text import Text  # noqa: E402
 from mirasol.train.loop import train  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results/recall.jsonl"
-WITHIN, VISITS = 64, 6
 SECONDS = (64, 128, 320, 640, 1_280, 2_560)
-DISTURBED = 0.15
 EVENTS, SLOTS = (4, 8, 12, 16, 24, 32, 48), (4, 8, 16, 32, 64)
 
 

@@ -23,6 +23,7 @@ from mirasol.model.state import MirasolState, split_states
 from mirasol.model.text import END, PAD, Text, pad
 
 WITHIN, VISITS = 64, 6  # seconds in which things come by, and how many: as long as the longest stream of the training
+DISTURBED = 0.15  # share of all seconds in which something distracts
 CALL = 64  # snippets per call of the encoder
 Watch = Callable[[Sequence[Stream]], MirasolState]
 
@@ -109,7 +110,9 @@ def score_streams(
         recalled: list[Recalled] = []
         for first in range(0, streams, batch):
             seeds = range(first, min(first + batch, streams))
-            group = [Stream(seed, "test", length, visits=VISITS, within=WITHIN) for seed in seeds]
+            group = [
+                Stream(seed, "test", length, visits=VISITS, within=WITHIN, distractions=DISTURBED) for seed in seeds
+            ]
             recalled += recall(model, text, group, watch_rendered(model, on))
         found[str(length)] = recall_figures(recalled)
     return {"recall": found, "blind": blind_recall("test", seconds=WITHIN, visits=VISITS), "streams": streams}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def draw_memory(
     draw = ImageDraw.Draw(sheet)
     slots = sum(one.kind == "memory" for one in things)
     size = f"{loaded.model.sizes.memory} slots, {slots} written; " if loaded.model.sizes.memory else "no memory; "
-    draw.text((MARGIN, 30), f"What {loaded.name} remembers of {name}", INK, font(30))
+    draw.text((MARGIN, 30), f"What {loaded.name} remembers of {Path(name).name}", INK, font(30))
     draw.text(
         (WIDTH - MARGIN, 38), f"{size}state of {watched.state.bytes() / 2**10:.0f} KiB", PALE, font(20), anchor="ra"
     )
@@ -91,7 +92,7 @@ def draw_memory(
     words = (
         "Each column is something that text can look at: a token of the memory, or a snippet of the window (the last "
         f"{loaded.model.sizes.context_snippets}). The line above it leads to the seconds it was written from. Below, "
-        "for each answer: the darker, the more its words looked there, in percent. " + receipt.sentence()
+        "for each answer: the darker, the more its words looked there, in percent. Receipt: " + receipt.sentence() + "."
     )
     for line in wrap(draw, words, font(16), ACROSS):
         draw.text((MARGIN, y), line, PALE, font(16))

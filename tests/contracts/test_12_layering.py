@@ -164,7 +164,7 @@ def test_outside_packages_are_declared() -> None:
         ("src/mirasol/train/loop.py", "import torch\ntorch.distributed.barrier()"),
         ("src/mirasol/train/loop.py", "from mirasol import media"),
         ("src/mirasol/evaluate/runner.py", "from ..train import loop"),
-        ("src/mirasol/cli.py", "eval('1')"),
+        ("src/mirasol/cli/common.py", "eval('1')"),
         ("src/mirasol/train/checkpoint.py", "import torch\ntorch.load('x')"),
         ("src/mirasol/train/checkpoint.py", "import torch\ntorch.load('x', weights_only=False)"),
         ("src/mirasol/data/shards.py", "import numpy as np\nnp.load('x', allow_pickle=True)"),

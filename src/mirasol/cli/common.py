@@ -1,0 +1,122 @@
+"""What the commands share: the application, their options, progress, and how errors and receipts are shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mirasol.inference.answer import Receipt
+
+app = typer.Typer(
+    name="mirasol",
+    help="Watches and listens to video of any length and answers in text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[str, typer.Argument(help="A video, a sound or a picture: a path or a URL.", show_default=False)]
+SOURCE_HELP = "A file, a URL (http, rtsp, ...), - for standard input, or a device such as v4l2:/dev/video0."
+Model = Annotated[str, typer.Option(help="A model of the package by its name, or a folder with a checkpoint.")]
+Start = Annotated[float | None, typer.Option(help="Second to start at; answers count seconds from there.")]
+End = Annotated[float | None, typer.Option(help="Second to end at.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per answer, for programs.")]
+Picture = Annotated[Path | None, typer.Option(help="Also draw frames, sound and answers into this PNG.")]
+MemoryPicture = Annotated[
+    Path | None, typer.Option(help="Also draw what the memory holds and where answers looked (PNG).")
+]
+NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the sound out.")]
+NoPicture = Annotated[bool, typer.Option("--no-picture", help="Leave the picture out.")]
+
+
+def fail(message: str) -> None:
+    print("mirasol:", " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        import mirasol
+
+        typer.echo(f"mirasol {mirasol.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
+def check_picture_name(path: Path) -> None:
+    """Before the work is done, not after it."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ValueError(f"expected a picture name ending in .png, found {str(path)!r}")
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder {str(path.parent)!r} for {path.name!r} does not exist; make it first")
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} % sure"
+
+
+def print_receipt(receipt: Receipt) -> None:
+    typer.secho(receipt.sentence(), dim=True)
+    for warning in receipt.warnings:
+        typer.secho(f"note: {warning}", fg="yellow")
+
+
+@contextmanager
+def progress_bar(label: str, unit: str) -> Iterator[Callable[..., None]]:
+    """Gives `tick(done, total or None)`; a bar with rate and time left on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None, count="")
+
+        def tick(done: float, total: float | None = None, say: str | None = None) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"  {speed:.3g} {unit}/s" if speed else ""
+            of = "" if total is None else f"/{total:.0f}"
+            bar.update(task, completed=done, total=total, count=f"{done:.0f}{of} {unit}{rate}")
+            if say is not None:
+                bar.console.print(say, highlight=False, markup=False, soft_wrap=True)
+
+        yield tick
+
+
+def named(words: str, known: Sequence[str], what: str) -> list[str]:
+    """Names from `a,b`, each of which is known."""
+    found = list(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
+    if unknown := [word for word in found if word not in known]:
+        raise ValueError(f"no {what} {unknown[0]!r}; expected some of {', '.join(known)}")
+    if not found:
+        raise ValueError(f"expected at least one {what} of {', '.join(known)}, found none")
+    return found
+
+
+def program() -> str:
+    """How this program can be called again from here."""
+    import shutil
+
+    return "mirasol" if shutil.which("mirasol") else os.path.relpath(sys.argv[0])

@@ -1,0 +1,185 @@
+"""Streams: `watch`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import (
+    SOURCE_HELP,
+    Model,
+    NoPicture,
+    NoSound,
+    app,
+    check_folder,
+    check_picture_name,
+    percent,
+    print_receipt,
+)
+
+if TYPE_CHECKING:
+    from mirasol.inference.answer import Loaded
+    from mirasol.inference.follow import Event, Follow
+
+
+@app.command()
+def watch(
+    source: Annotated[str, typer.Argument(help=SOURCE_HELP, show_default=False)],
+    questions: Annotated[list[str] | None, typer.Argument(help="Asked every so often.", show_default=False)] = None,
+    model: Model = "tiny",
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two askings of the questions.")] = 10.0,
+    events: Annotated[
+        Path | None, typer.Option(help="Also write answers into this file, a JSON object a line.")
+    ] = None,
+    pace: Annotated[bool, typer.Option("--pace", help="A file at its own pace, not as fast as possible.")] = False,
+    sound_from: Annotated[str | None, typer.Option(help="Another source for the sound, such as alsa:default.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save the session into this file at the end.")] = None,
+    go_on: Annotated[Path | None, typer.Option("--continue", help="Go on with a saved session.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="At the end, draw what the memory holds and where answers looked (PNG).")
+    ] = None,
+    most_lag: Annotated[float, typer.Option(min=1, help="Live: seconds behind before snippets are left out.")] = 8.0,
+    reconnect: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a network source that ends or breaks is opened again.")
+    ] = 0.0,
+    no_sound: NoSound = False,
+    no_picture: NoPicture = False,
+) -> None:
+    """Watch a file, a camera, a network stream or a pipe without end; type questions while it runs."""
+    import signal
+
+    from mirasol.inference.answer import load
+
+    for path in (events, save):
+        if path is not None:
+            check_folder(path)
+    if picture is not None:
+        check_picture_name(picture)
+    loaded = load(model)
+    with ExitStack() as stack:
+        out = None if events is None else stack.enter_context(events.open("a", encoding="utf-8"))
+        follow = make_follow(
+            source, sound_from, loaded, go_on, questions or [], every, pace, most_lag, not no_picture, not no_sound,
+            picture is not None, reconnect,
+        )  # fmt: skip
+        show = stack.enter_context(watching_lines(follow, out))
+        signal.signal(signal.SIGINT, lambda *_: follow.stop())
+        if source != "-":
+            read_questions(follow, show)
+        broken: ValueError | OSError | None = None
+        try:
+            watched = follow.run()
+        except (ValueError, OSError) as error:  # a source that breaks off: what was watched is not lost
+            broken, watched = error, follow.session.snapshot()
+            if not watched.receipt.snippets:
+                raise
+    if save is not None:
+        size = follow.session.save(save)
+        typer.echo(f"session saved: {save}, {size / 2**10:.0f} KiB")
+    print_receipt(watched.receipt)
+    if picture is not None:
+        from mirasol.inference.answer import put
+        from mirasol.inference.memory_picture import draw_memory
+
+        asked: list[str | None] = list(questions) if questions else [None]
+        final = put(watched, asked, loaded)
+        draw_memory(watched, final, loaded, source, captions=not questions).save(picture)
+        typer.echo(f"picture: {picture}")
+    if events is not None:
+        typer.echo(f"events: {events}")
+    if broken is not None:
+        raise broken
+
+
+def make_follow(
+    source: str, sound_from: str | None, loaded: Loaded, go_on: Path | None, questions: list[str], every: float,
+    pace: bool, most_lag: float, picture: bool, sound: bool, album: bool = False,
+    reconnect: float = 0.0,
+) -> Follow:  # fmt: skip
+    """Opens the sources and the session, and puts them together."""
+    from mirasol.inference.answer import check_questions
+    from mirasol.inference.follow import Follow
+    from mirasol.inference.session import Session
+    from mirasol.media.live import Live, Persistent
+
+    if not (picture or sound):
+        raise ValueError("expected picture or sound, found --no-picture with --no-sound: leave one of them out")
+    check_questions(questions, loaded)
+    session = None if go_on is None else Session.load(go_on, loaded)
+    sizes = loaded.model.sizes
+
+    def open_live(name: str, sight: bool, hearing: bool) -> Live | Persistent:
+        def make() -> Live:
+            return Live(
+                name, sample_rate=sizes.sample_rate, fit=(sizes.height, sizes.width), picture=sight, sound=hearing,
+                own_time=sound_from is None,
+            )  # fmt: skip
+
+        if reconnect and "://" in name:
+            return Persistent(make, reconnect, lambda words: typer.secho(f"note: {words}", fg="yellow", err=True))
+        return make()
+
+    lives = [open_live(source, picture, sound and sound_from is None)]
+    if sound_from is not None:
+        lives.append(open_live(sound_from, False, True))
+    if session is None:
+        has_picture, has_sound = any(live.has_picture for live in lives), any(live.has_sound for live in lives)
+        session = Session(loaded, start=0.0, picture=has_picture, sound=has_sound, album=album)
+    return Follow(session, lives, tuple(questions), every, pace, most_lag)
+
+
+@contextmanager
+def watching_lines(follow: Follow, out: Any) -> Iterator[Callable[[str], None]]:
+    """Prints answers, and a live line with lag, speed and memory where stderr is a terminal. Gives `show(line)`."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console, status_to = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+    status = Status("waiting for the first snippet", console=status_to)
+
+    def show(line: str) -> None:
+        console.print(line, markup=False)
+
+    def on_event(event: Event) -> None:
+        answer = event.answer
+        if out is not None:
+            out.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+            out.flush()
+        span = f"[{event.start:.1f} to {event.end:.1f} s]"
+        show(f"{span} {answer.question}  {answer.answer or '(no words)'}   {percent(answer.confidence)}")
+
+    follow.on_event = on_event
+    follow.on_note = lambda second, words: show(f"[{second:.1f} s] note: {words}")
+    follow.on_pulse = lambda pulse: status.update(pulse.sentence())
+    if status_to.is_terminal:
+        status.start()
+    try:
+        yield show
+    finally:
+        status.stop()
+
+
+def read_questions(follow: Follow, show: Callable[[str], None]) -> None:
+    """Questions typed on standard input, a line each, until it ends."""
+    import threading
+
+    from mirasol.inference.answer import check_questions
+
+    def read() -> None:
+        for line in sys.stdin:
+            if not (question := line.strip()):
+                continue
+            try:
+                check_questions([question], follow.session.loaded)
+            except ValueError as error:
+                show(str(error))
+            else:
+                follow.ask(question)
+
+    threading.Thread(target=read, daemon=True).start()

@@ -48,7 +48,7 @@ from mirasol.train.loop import train  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results/recall.jsonl"
 SECONDS = (64, 128, 320, 640, 1_280, 2_560)
-EVENTS, SLOTS = (4, 8, 12, 16, 24, 32, 48), (4, 8, 16, 32, 64)
+EVENTS, SLOTS = (4, 8, 16, 24, 32, 48), (4, 8, 16, 32, 64)
 
 
 def with_sizes(folder: Path, **changes: Any) -> Mirasol:

@@ -19,6 +19,15 @@ from mirasol.model.state import MirasolState
 COMBINERS = ("local", "causal", "ttm tokenlearner", "ttm mha", "local-ttm", "priority")  # all that we offer
 DTYPES = ((torch.float32, 1e-5), (torch.float64, 1e-10))  # largest difference; the second shows that it is rounding
 
+# A small model of Toybox streams that fuses each snippet by itself and has a memory.
+REMEMBERING_SIZES = Sizes(
+    height=24, width=36, mels=16, hop=640, window=800, patch=(8, 5),
+    tubes=(((2, 8, 8), (2, 8, 8), (0, 0, 0)), ((4, 12, 12), (4, 12, 12), (0, 0, 0))),
+    av_width=16, av_heads=2, av_mlp=20, vit_layers=1, combiner="priority", memory=5, combiner_layers=1, combined=3,
+    latent_layers=1, context_snippets=4, clock="now", reconstruct_scale=2, reconstruct_patch=6,
+    vocabulary=300, text_width=20, text_heads=2, text_kv_heads=2, text_layers=1, text_mlp=24, text_positions=160,
+)  # fmt: skip
+
 
 def random_tubes(chance: random.Random, lengths: tuple[int, int, int]) -> tuple[Any, ...]:
     """Two tube shapes with any kernel, stride and offset that give a token."""

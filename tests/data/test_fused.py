@@ -7,29 +7,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers import REMEMBERING_SIZES
 from mirasol.data.fused import SECONDS, VISITS, FusedStreamBatches, SnippetStore, Walk, make_store
 from mirasol.data.streams import stream_inputs
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.media.toybox.streams import Stream
 from mirasol.model.inputs import Fused
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 
-SIZES = Sizes(
-    height=24, width=36, mels=16, hop=640, window=800, patch=(8, 5),
-    tubes=(((2, 8, 8), (2, 8, 8), (0, 0, 0)), ((4, 12, 12), (4, 12, 12), (0, 0, 0))),
-    av_width=16, av_heads=2, av_mlp=20, vit_layers=1, combiner="priority", memory=5, combiner_layers=1, combined=3,
-    latent_layers=1, context_snippets=4, clock="now", reconstruct_scale=2, reconstruct_patch=6,
-    vocabulary=300, text_width=20, text_heads=2, text_kv_heads=2, text_layers=1, text_mlp=24, text_positions=160,
-)  # fmt: skip
-TEXT = Text(toybox_tokenizer(SIZES.vocabulary, scenes=20))
+TEXT = Text(toybox_tokenizer(REMEMBERING_SIZES.vocabulary, scenes=20))
 
 
 @pytest.fixture(scope="module")
 def model() -> Mirasol:
     torch.manual_seed(4)
-    return Mirasol(SIZES).eval()
+    return Mirasol(REMEMBERING_SIZES).eval()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +35,7 @@ def test_a_rendered_stream_gives_the_same_from_signals_and_from_the_store(model:
     store = make_store(model, "train", VISITS, first=7)
     stream = Stream(7, "train", SECONDS, visits=VISITS, distractions=0.2)
     with torch.no_grad():
-        latents, combined, state = model.encoder(stream_inputs(stream, 0, SECONDS, SIZES))
+        latents, combined, state = model.encoder(stream_inputs(stream, 0, SECONDS, REMEMBERING_SIZES))
         stored = Fused(store.tokens[None].float(), torch.ones(1, SECONDS, dtype=torch.bool))
         again, fused, other = model.encoder(stored)
     assert (combined - fused).abs().max() < 2e-3  # stored at half precision
@@ -83,9 +76,9 @@ def test_batches_are_chunks_of_their_streams(store: SnippetStore) -> None:
 
 
 def test_fusing_beforehand_needs_a_combiner_and_a_clock_that_allow_it() -> None:
-    inputs = stream_inputs(Stream(1, "train", 12, visits=3), 0, 2, SIZES)
+    inputs = stream_inputs(Stream(1, "train", 12, visits=3), 0, 2, REMEMBERING_SIZES)
     for change in ({"clock": "start"}, {"combiner": "causal", "memory": 0}, {"combiner": "ttm"}):
         with pytest.raises(ValueError, match="fuse"):
-            Mirasol(SIZES.change(**change)).encoder.fuse(inputs)
+            Mirasol(REMEMBERING_SIZES.change(**change)).encoder.fuse(inputs)
     with pytest.raises(ValueError, match="expected fused snippets"):
-        Mirasol(SIZES).encoder(Fused(torch.zeros(2, 3, 4, 16), torch.ones(2, 3, dtype=torch.bool)))
+        Mirasol(REMEMBERING_SIZES).encoder(Fused(torch.zeros(2, 3, 4, 16), torch.ones(2, 3, dtype=torch.bool)))

@@ -1,10 +1,11 @@
-"""The `tiny` model that ships with the package: learns Toybox from nothing, in 2.5 hours on two CPU cores.
+"""The `tiny` model that ships with the package: learns Toybox from nothing, in 4 hours on two CPU cores.
 
-Memory 1.3 GB in the main process, 0.3 GB in the loader's worker. 8 300 steps: 115 200 one-second clips, the first
-92 800 of them without sound, then 16 000 of 1 to 3 seconds and 29 600 of 2 to 8 seconds; 30 to 40 snippets per second.
+Memory 1.3 GB in the main process, 0.3 GB in the loader's worker. 12 300 steps: 115 200 one-second clips, the first
+92 800 of them without sound, then 16 000 of 1 to 3 seconds and 61 600 of 2 to 8 seconds; 30 to 40 snippets per second.
+The last 4 000 steps came later, in two rounds with the rate begun anew and a choice of scenes; then one core was enough.
 
-Expected (`mirasol evaluate toybox --scenes 150`): 92 % of the test split right, 84 % of the compositional one, where
-a blind guess gets 24 %; every type at 80 % (rounded) or more but way (71 %) and count (72 %).
+Expected (`mirasol evaluate toybox --scenes 400`): 96 % of the test split right, 85 % of the compositional one, where
+a blind guess gets 24 %; the worst types are count (85 %) and memory (86 %).
 """
 
 from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer

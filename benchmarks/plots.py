@@ -55,7 +55,7 @@ def draw_recall(results: Path, docs: Path) -> None:
         points = [spread(by_seconds[second]) for second in seconds]
         axis.errorbar(
             seconds, [p[0] for p in points], yerr=[[p[1] for p in points], [p[2] for p in points]],
-            label=f"{name} ({seeds} seeds)", color=colour, marker=mark, capsize=3,
+            label=f"{name} ({seeds} seed{'s' if seeds > 1 else ''})", color=colour, marker=mark, capsize=3,
         )  # fmt: skip
     blind = read_lines(results, "blind")[-1]["overall"]
     axis.axhline(blind, color="#444", linestyle=":", label=f"best blind guess ({blind:g} %)")

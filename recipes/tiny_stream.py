@@ -5,7 +5,7 @@
 from one to the next and the gradient cut between them. 1 000 steps, 10 200 streams.
 
 Expected (`mirasol evaluate streams`): 92 % of questions about the past right, after one minute as after 43, where a
-blind guess gets 19 %; places and colours 100 %, first and last sound 95 %, and "how many have passed" no better than
+blind guess gets 16 %; places and colours 100 %, first and last sound 95 %, and "how many have passed" no better than
 blind.
 """
 

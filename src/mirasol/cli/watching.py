@@ -111,7 +111,7 @@ def make_follow(
     if not (picture or sound):
         raise ValueError("expected picture or sound, found --no-picture with --no-sound: leave one of them out")
     check_questions(questions, loaded)
-    session = None if go_on is None else Session.load(go_on, loaded)
+    session = None if go_on is None else Session.load(go_on, loaded, album=album)
     sizes = loaded.model.sizes
 
     def open_live(name: str, sight: bool, hearing: bool) -> Live | Persistent:

@@ -49,7 +49,7 @@ class SnippetStore:
         for visit, _ in self.visits:
             by_kind[visit.kind].append(visit)
         object.__setattr__(self, "_by_kind", dict(by_kind))
-        object.__setattr__(self, "_places", {visit.look: place for visit, place in self.visits})
+        object.__setattr__(self, "_places", {(v.look, v.voice): place for v, place in self.visits})
 
     def pick(self, chance: random.Random, kind: str) -> Visit:
         """A visit of a kind, for `Stream(pick=...)`."""
@@ -60,7 +60,7 @@ class SnippetStore:
         places = []
         for second in range(start, end):
             if (visit := stream.visitor(second)) is not None:
-                places.append(self._places[visit.look] + second - visit.start)  # type: ignore[attr-defined]
+                places.append(self._places[visit.look, visit.voice] + second - visit.start)  # type: ignore[attr-defined]
                 continue
             chance = random.Random(f"toybox empty {stream.split} {stream.seed} {second}")
             places.append(chance.choice(self.disturbed if stream.disturbed(second) else self.calm))

@@ -66,7 +66,7 @@ class Session:
         `picture`, `sound`: what the stream is expected to have; what is not expected is left aside. `patience`: how
         many seconds one of them may come later than the other. `hold`: how many seconds a frame stays on screen at
         most when no other follows (a camera that has stopped). `album`: keep a frame of each snippet that is kept, for
-        a picture of the memory; it is not saved.
+        a picture of the memory (not by `step_together`, and not in a saved session).
         """
         self.loaded = model if isinstance(model, Loaded) else load(model)
         self._told: dict[str, Any] = {"picture": picture, "sound": sound, "patience": patience, "hold": hold}
@@ -196,7 +196,8 @@ class Session:
         _, _, state = self.loaded.model.encoder(inputs, self._seen.state)
         if self._wants_album:
             new = {first + at: frames[shown.max()] for at, shown in enumerate(pieces.frames) if shown.max() >= 0}
-            self._album = {at: frame for at, frame in {**self._album, **new}.items() if at in kept_snippets(state)}
+            kept = kept_snippets(state)
+            self._album = {at: frame for at, frame in {**self._album, **new}.items() if at in kept}
         self._see(state)
         return count
 
@@ -275,11 +276,11 @@ class Session:
             return saved.write(Path(path), self._seen.state, self.intake, self._begun, self._end, self.loaded)
 
     @classmethod
-    def load(cls, path: str | Path, model: Loaded | str | Path = "tiny") -> Session:
+    def load(cls, path: str | Path, model: Loaded | str | Path = "tiny", *, album: bool = False) -> Session:
         """A saved session, on the model that it was watched with. `ValueError` for another model or a foreign file."""
         loaded = model if isinstance(model, Loaded) else load(model)
         state, intake, begun, end = saved.read(Path(path), loaded)
-        session = cls(loaded, **intake.expects, patience=intake.patience, hold=intake.hold)
+        session = cls(loaded, **intake.expects, patience=intake.patience, hold=intake.hold, album=album)
         session.intake, session._begun, session._end = intake, begun, end
         session._see(state)
         return session

@@ -102,6 +102,6 @@ def draw_stream(report: Path, docs: Path) -> None:
     axis.set(xscale="log", yscale="log", xlabel="seconds watched", ylabel="memory, GB", ylim=(1e-5, 200))
     axis.set_xticks([10, 60, 600, 3_600, 86_400], ["10 s", "1 min", "10 min", "1 h", "24 h"])
     axis.grid(alpha=0.25)
-    axis.legend(fontsize=8, loc="center right")
+    axis.legend(fontsize=8, loc="upper right")
     axis.set_title("Growth, not size, is what compares: 3.8 M parameters against 3 and 7 billion", fontsize=9)
     figure.savefig(docs / "memory.png", dpi=110, bbox_inches="tight")

@@ -2,7 +2,7 @@
 
 Memory 1.3 GB in the main process, 0.3 GB in the loader's worker. 12 300 steps: 115 200 one-second clips, the first
 92 800 of them without sound, then 16 000 of 1 to 3 seconds and 61 600 of 2 to 8 seconds; 30 to 40 snippets per second.
-The last 4 000 steps came later, in two rounds with the rate begun anew and a choice of scenes; then one core was enough.
+The last 4 000 steps came later, in two rounds with the rate begun anew and scenes chosen; one core was enough then.
 
 Expected (`mirasol evaluate toybox --scenes 400`): 96 % of the test split right, 85 % of the compositional one, where
 a blind guess gets 24 %; the worst types are count (85 %) and memory (86 %).

@@ -1,8 +1,11 @@
-"""`tiny-stream`: watches without end and remembers; the frozen encoder of `tiny`, a memory of 16 snippets behind it.
+"""`tiny-stream`: watches without end and remembers; a frozen encoder, a memory of 16 snippets behind it.
 
 10 minutes on one CPU core, after 4 minutes in which 10 000 visits are rendered and fused once (`runs/streams`,
 60 MB); 0.9 GB of memory. Streams of 12, then 24, then 64 seconds; the last come in two chunks, with the state carried
 from one to the next and the gradient cut between them. 1 000 steps, 10 200 streams.
+
+The encoder is that of the `tiny` which ships. The `tiny-stream` which ships was made with `tiny` as it was after 10 500
+steps (give `benchmarks/bench_recall.py --encoder` that checkpoint to repeat it).
 
 Expected (`mirasol evaluate streams`): 92 % of questions about the past right, after one minute as after 43, where a
 blind guess gets 16 %; places and colours 100 %, first and last sound 95 %, and "how many have passed" no better than
@@ -47,8 +50,8 @@ def sizes_of(variant: str) -> Sizes:
 
 
 def store(split: str, say: Callable[[str], None] = print) -> SnippetStore:
-    """The stored snippets of a split; rendered and fused where there are none yet."""
-    path = STORE / f"{split}.safetensors"
+    """The stored snippets of a split by this encoder; rendered and fused where there are none yet."""
+    path = STORE / f"{split}-{checkpoint.fingerprint(ENCODER, tuple(f'encoder.{part}' for part in FUSING))}.safetensors"
     if not path.is_file():
         model = Mirasol(sizes_of("window")).eval()
         checkpoint.begin_with(ENCODER, model)

@@ -243,7 +243,7 @@ def test_what_was_watched_is_not_lost_when_the_source_breaks_off(
     assert code == 2
     assert err.strip().splitlines()[-1] == "mirasol: cannot go on with 'film': the line is dead"
     assert "watched 0.00 to" in out
-    assert Session.load(saved, model).seconds >= 1
+    assert Session.load(saved, model).seconds == 3  # all that had come, the last snippet in part
 
 
 def test_ask_draws_the_memory(run, model: str, film: str, tmp_path: Path) -> None:

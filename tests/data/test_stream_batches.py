@@ -50,7 +50,7 @@ def test_batches_follow_the_streams() -> None:
 
 def test_a_batch_without_a_question_counts_for_nothing() -> None:
     empty = 0
-    for number in range(20):
+    for number in range(40):
         batches = StreamBatches(SIZES, TEXT, 0, 1, streams=1, chunk=1, chunks=12, visits=4, seed=number)
         batch = batches.batch(0)
         nothing = not Stream(number * 1_000_000_000, "train", 12, visits=4).questions(1)

@@ -166,7 +166,7 @@ def test_a_network_source_that_breaks_is_opened_again_and_time_stays_true(loaded
             raise MediaError("not yet")
         return Camera(4, broken=len(opened) == 1)
 
-    source = Persistent(make, 0.6, notes.append)
+    source = Persistent(make, 1.2, notes.append)
     arrivals: list[Arrival] = []
 
     def take_all() -> None:
@@ -179,7 +179,7 @@ def test_a_network_source_that_breaks_is_opened_again_and_time_stays_true(loaded
         take_all()
     assert len(opened) == 3
     assert [words.split(" ", 1)[1] for words in notes] == [
-        "broke off; opening it again", "is back", "has ended; opening it again",
+        "broke off; opening it again", "is open again", "has ended; opening it again",
     ]  # fmt: skip
     first, second = arrivals[:8], arrivals[8:]
     assert len(second) == 8
@@ -187,6 +187,19 @@ def test_a_network_source_that_breaks_is_opened_again_and_time_stays_true(loaded
     gap = second[0].time
     assert gap == pytest.approx(opened[2] - opened[0], abs=0.2)
     assert [arrival.time - gap for arrival in second[::2]] == pytest.approx([0.0, 0.8, 1.6, 2.4])
+
+
+def test_what_a_source_sent_before_it_broke_is_watched(loaded: Loaded) -> None:
+    session = Session(loaded, start=0.0)
+    with pytest.raises(MediaError, match="the camera is gone"):
+        Follow(session, [Camera(12, broken=True)], most_lag=1e9).run()
+    assert session.snapshot().receipt.snippets == 12
+
+
+def test_a_device_counts_from_the_moment_that_it_is_told(film: Path) -> None:
+    """Not from the start of the machine."""
+    live = Live(str(film), zero=time.monotonic() - 5.0)
+    assert next(iter(live)).time == pytest.approx(5.0, abs=2.0)
 
 
 def test_pictures_for_which_there_is_no_time_are_counted(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -343,3 +343,16 @@ def test_frames_of_a_wrong_kind(loaded: Loaded) -> None:
     session = Session(loaded, sound=False)
     with pytest.raises(ValueError, match="uint8"):
         session.watch(np.zeros((2, 9, 9, 3), np.float32), at=0.0, times=[0.0, 9.0])
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+def test_a_session_that_has_seen_nothing_is_saved_too(combiner: str, tmp_path: Path) -> None:
+    loaded = load_random(random.Random(7), combiner)
+    Session(loaded, start=2.0).save(tmp_path / "new.safetensors")
+    again = Session.load(tmp_path / "new.safetensors", loaded)
+    assert again.seconds == 2.0
+    assert not again.snapshot().receipt.remembers
+    again.push(waveform=np.zeros(loaded.model.sizes.samples, np.float32), at=2.0)
+    again.flush()
+    receipt = again.snapshot().receipt
+    assert receipt.remembers == (loaded.model.sizes.memory > 0)

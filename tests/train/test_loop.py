@@ -162,6 +162,10 @@ def test_a_restart_begins_the_rate_anew_and_forgets() -> None:
     assert factors[110:130] == [0.4] * 20
     assert factors[160] == 0
     assert factors[:100] == [replace(how, steps=100, restarts=()).factor(step) for step in range(100)]
+    short = replace(how, steps=60)  # a restart that is never reached changes nothing
+    assert [short.factor(step) for step in range(60)] == [
+        replace(short, restarts=()).factor(step) for step in range(60)
+    ]
     model = Mirasol(SIZES)
     optimizers = Optimizers(model, how)
     for step in (98, 99, 100):

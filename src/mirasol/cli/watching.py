@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -112,16 +113,16 @@ def make_follow(
         raise ValueError("expected picture or sound, found --no-picture with --no-sound: leave one of them out")
     check_questions(questions, loaded)
     session = None if go_on is None else Session.load(go_on, loaded, album=album)
-    sizes = loaded.model.sizes
+    sizes, zero = loaded.model.sizes, None if sound_from is None else time.monotonic()  # one clock for two devices
 
     def open_live(name: str, sight: bool, hearing: bool) -> Live | Persistent:
         def make() -> Live:
             return Live(
                 name, sample_rate=sizes.sample_rate, fit=(sizes.height, sizes.width), picture=sight, sound=hearing,
-                own_time=sound_from is None,
+                zero=zero,
             )  # fmt: skip
 
-        if reconnect and "://" in name:
+        if reconnect and "://" in name and zero is None:
             return Persistent(make, reconnect, lambda words: typer.secho(f"note: {words}", fg="yellow", err=True))
         return make()
 

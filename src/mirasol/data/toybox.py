@@ -60,7 +60,7 @@ def scene_example(
     """One scene with some of its questions and its caption. `drop`: how often picture or sound is taken away.
 
     The first scene from `seed` on that shows no more than `things` things (with such a limit nothing is counted) and
-    carries a question of the type `wanted`, which is then among those asked.
+    carries a question of the type `wanted`, which is then among those asked (unless what it needs was taken away).
     """
     chance = random.Random(f"example {split} {seed}")
     scene = toybox.make_scene(seed, split, seconds=seconds)

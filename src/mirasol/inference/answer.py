@@ -34,7 +34,8 @@ class Receipt:
     """What an answer rests on. Seconds are seconds of the source.
 
     start, end        the span that was watched
-    text_start        the answer could look at latents from this second on; before it only a memory remembers, if any
+    text_start        the answer could look at latents from this second on
+    remembers         whether a memory told of what lies before
     picture_seconds   how much of the span had picture (counted in cells of one frame)
     sound_seconds     how much of the span had sound (counted in samples)
     """
@@ -49,6 +50,7 @@ class Receipt:
     model: str
     warnings: tuple[str, ...] = ()
     left_out: tuple[tuple[float, float], ...] = ()
+    remembers: bool = False
 
     def sentence(self) -> str:
         """All of it but the warnings, in words."""
@@ -58,7 +60,9 @@ class Receipt:
             f"{count(self.snippets, 'snippet')}; model {self.model}"
         )
         if self.text_start > self.start:
-            words += f"; the answers could look only from {self.text_start:.2f} s on"
+            only = "in full from" if self.remembers else "only from"
+            words += f"; the answers could look {only} {self.text_start:.2f} s on"
+            words += ", at what lies before by memory" if self.remembers else ""
         if self.left_out:
             words += "; left out " + ", ".join(f"{start:.2f} to {end:.2f} s" for start, end in self.left_out)
         return words

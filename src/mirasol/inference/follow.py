@@ -72,10 +72,14 @@ class Follow:
     _asked: queue.Queue[tuple[Watched, Sequence[str], float] | None] = field(default_factory=lambda: queue.Queue(8))
     _stopped: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
-    _broken: list[BaseException] = field(default_factory=list)
+    _broken: list[BaseException] = field(default_factory=list)  # errors while answering
+    _failed: list[BaseException] = field(default_factory=list)  # errors of the sources
 
     def run(self) -> Watched:
-        """Until the sources end or `stop` is called; gives what was watched. Errors of the sources come out here."""
+        """Until the sources end or `stop` is called; gives what was watched.
+
+        A source that fails ends like any other, what it had sent is watched; its error is raised when all is done.
+        """
         live = any(source.is_live for source in self.sources)
         arrivals: queue.Queue[Arrival | None] = queue.Queue(0 if live else BUFFER)
         readers = [threading.Thread(target=self._read, args=(s, arrivals), daemon=True) for s in self.sources]
@@ -106,6 +110,7 @@ class Follow:
             self._encode(live)
             if self._stopped.is_set():
                 break
+        self._stopped.set()
         for source in self.sources:
             source.close()
         if not self._broken:
@@ -116,9 +121,9 @@ class Follow:
         self._ended.set()
         self._asked.put(None)
         answering.join()
-        if self._broken:
-            raise self._broken[0]
         self._tell(now=True)
+        if errors := [*self._broken, *self._failed]:
+            raise errors[0]
         return self.session.snapshot()
 
     def ask(self, question: str) -> None:
@@ -143,17 +148,21 @@ class Follow:
                 if source.is_live and arrival.frame is not None and arrivals.qsize() > MOST_WAITING:
                     source.report.left_out += 1
                     continue
-                while not self._stopped.is_set():
-                    try:
-                        arrivals.put(arrival, timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-                if self._stopped.is_set():
+                if not self._hand(arrivals, arrival):
                     break
         except BaseException as error:
-            self._broken.append(error)
-        arrivals.put(None)
+            self._failed.append(error)
+        self._hand(arrivals, None)
+
+    def _hand(self, arrivals: queue.Queue[Arrival | None], arrival: Arrival | None) -> bool:
+        """Puts it into the queue when there is room; False where the run has stopped."""
+        while not self._stopped.is_set():
+            try:
+                arrivals.put(arrival, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
 
     def _encode(self, live: bool) -> None:
         """Everything that is due, with a halt wherever the standing questions want to be asked."""

@@ -217,7 +217,7 @@ class Session:
     def snapshot(self) -> Watched:
         """What was seen so far, as a value: it stays as it is while the session goes on."""
         seen, end, sizes = self._seen, self._end, self.loaded.model.sizes
-        kept = seen.state.numbers[seen.state.numbers >= 0]
+        kept, memory = seen.state.numbers[seen.state.numbers >= 0], seen.state.combiner.memory
         first = int(kept[0]) if len(kept) else seen.snippets
         return Watched(
             seen.state,
@@ -232,6 +232,7 @@ class Session:
                 model=self.loaded.name,
                 warnings=self.warnings,
                 left_out=seen.left_out,
+                remembers=memory is not None and bool(memory.written.any()),
             ),
             dict(self._album),
         )

@@ -44,13 +44,13 @@ class Live:
     """One pass over a source. Iterate over it once; `close` from any thread ends it.
 
     `source`: `-` (standard input), a path, a URL, a binary file object, or a device as FORMAT:ADDRESS
-    (`v4l2:/dev/video0`, `alsa:default`, `avfoundation:0:0`, `dshow:video=...`). `own_time=False` counts seconds from
-    now on by the clock of this machine: for devices of which each has a count of its own.
+    (`v4l2:/dev/video0`, `alsa:default`, `avfoundation:0:0`, `dshow:video=...`). `zero` counts seconds from
+    that moment of `time.monotonic()` on: for devices of which each has a count of its own.
     """
 
     def __init__(
         self, source: Any, *, sample_rate: int = 16_000, fit: tuple[int, int] | None = None,
-        picture: bool = True, sound: bool = True, own_time: bool = True,
+        picture: bool = True, sound: bool = True, zero: float | None = None,
     ) -> None:  # fmt: skip
         self.name = "standard input" if source == "-" else str(getattr(source, "name", source))
         self.report = Report()
@@ -61,7 +61,7 @@ class Live:
         if not (self.has_picture or self.has_sound):
             self._container.close()
             raise MediaError(f"cannot watch {self.name!r}: expected a stream of picture or sound in it, found none")
-        self._fit, self._rate, self._own_time = fit, sample_rate, own_time
+        self._fit, self._rate, self._zero = fit, sample_rate, zero
         self._shapers: dict[tuple[Any, ...], Shaper] = {}
         self._run: _Run | None = None
         self._closed = False
@@ -94,8 +94,10 @@ class Live:
         self._closed = True
 
     def _origin(self, waiting: deque[Arrival]) -> float:
-        first = min(arrival.time for arrival in waiting)
-        return first if self._own_time else max(arrival.time for arrival in waiting) - time.monotonic()
+        """The source's own second that becomes second 0."""
+        if self._zero is None:
+            return min(arrival.time for arrival in waiting)
+        return max(arrival.time for arrival in waiting) - (time.monotonic() - self._zero)
 
     def _open(self, source: Any) -> tuple[Any, bool]:
         """(container, whether it comes at its own pace whoever reads)."""
@@ -178,40 +180,47 @@ class Persistent:
         self._live, self._closed = make(), False
         self.is_live, self.has_picture, self.has_sound = True, self._live.has_picture, self._live.has_sound
         self.report, self.name = self._live.report, self._live.name
+        self._until, self._pause = 0.0, 0.25  # when patience ends; seconds before the next try
 
     def __iter__(self) -> Iterator[Arrival]:
-        base, offset = None, 0.0
+        base: float | None = None  # second 0 by the clock of this machine
         while True:
-            broken: Exception | None = None
+            offset, broken = None, None
             try:
                 for arrival in self._live:
-                    if base is None:
-                        base = time.monotonic() - arrival.time
+                    if offset is None:  # the first of this connection: now it is good
+                        now = time.monotonic()
+                        offset = 0.0 if base is None else now - base - arrival.time
+                        base = now - arrival.time if base is None else base
+                        self._until, self._pause = 0.0, 0.25
                     yield replace(arrival, time=arrival.time + offset)
             except (MediaError, av.error.FFmpegError, OSError) as error:
                 broken = error
-            if not self._again(broken) or base is None:
+            if self._closed or not self._again(broken):
                 return
-            offset = time.monotonic() - base
 
     def _again(self, broken: Exception | None) -> bool:
         """Opens the source again; False where it was closed. Raises `broken` when patience is at its end."""
+        self._until = self._until or time.monotonic() + self.patience
         self.note(f"{self.name} {'has ended' if broken is None else 'broke off'}; opening it again")
-        until, pause = time.monotonic() + self.patience, 0.25
         while not self._closed:
-            try:
-                self._live = self._make()
-                self._live.report = self.report
-                self.note(f"{self.name} is back")
-                return True
-            except MediaError as error:
-                broken = broken or error
-            if time.monotonic() + pause > until:
+            if time.monotonic() + self._pause > self._until:
                 if broken is not None:
                     raise broken
                 return False
-            time.sleep(pause)
-            pause = min(2 * pause, 10.0)
+            time.sleep(self._pause)
+            self._pause = min(2 * self._pause, 10.0)
+            try:
+                self._live = self._make()
+            except MediaError as error:
+                broken = broken or error
+                continue
+            self._live.report = self.report
+            if self._closed:
+                self._live.close()
+                return False
+            self.note(f"{self.name} is open again")
+            return True
         return False
 
     def close(self) -> None:

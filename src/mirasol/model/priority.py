@@ -51,15 +51,18 @@ class PriorityCombiner(LocalCombiner):
     def start(self, batch: int, like: Tensor) -> CombinerState:
         """No slot is written, the clock is at nought."""
         slots = self.sizes.memory
-        times = torch.zeros(batch, slots, dtype=torch.float64, device=like.device)
+
+        def times() -> Tensor:  # each in storage of its own, so that a state can be saved before its first snippet
+            return torch.zeros(batch, slots, dtype=torch.float64, device=like.device)
+
         return CombinerState(
             memory=PriorityState(
                 tokens=like.new_zeros(batch, slots, self.sizes.av_width),
-                numbers=times,
+                numbers=times(),
                 written=torch.zeros(batch, slots, dtype=torch.bool, device=like.device),
                 salience=like.new_zeros(batch, slots),
-                ticks=times,
-                clock=times[:, 0],
+                ticks=times(),
+                clock=times()[:, 0].clone(),
             )
         )
 

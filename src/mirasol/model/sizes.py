@@ -51,7 +51,7 @@ class Sizes:
     patch: tuple[int, int] = (16, 10)  # mel bins and columns of one spectrogram patch
 
     # "start": tokens carry the second of the stream at which their snippet lies. "now": how many seconds ago it lies,
-    # so that nothing in the model depends on how long a stream has run.
+    # so that combiner, latents and window are the same however long a stream has run.
     clock: str = "start"
 
     # Audio-video side.

@@ -5,6 +5,7 @@ Written whole or not at all; never pickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -96,6 +97,16 @@ def begin_with(path: Path, model: Mirasol) -> str:
         return f"{len(names)}" + (f" ({', '.join(homes)})" if homes else "")
 
     return f"begun with {path}: {len(fits)} weights loaded, new {named(new)}, left over {named(left)}"
+
+
+def fingerprint(path: Path, starts: tuple[str, ...]) -> str:
+    """Of the weights of a checkpoint whose names start so: names what was made with them."""
+    digest = hashlib.sha256()
+    for name, value in sorted(load_file(path / "model.safetensors").items()):
+        if name.startswith(starts):
+            digest.update(name.encode())
+            digest.update(value.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def restore_state(path: Path, model: Mirasol) -> MirasolState | None:

@@ -28,7 +28,7 @@ class Optimisation:
 
     def factor(self, step: int) -> float:
         """The learning rate at a step, as a share of the full rate."""
-        bounds = (0, *self.restarts, self.steps)
+        bounds = (0, *(restart for restart in self.restarts if restart < self.steps), self.steps)
         begin = max(bound for bound in bounds[:-1] if bound <= max(step, 0))
         end = bounds[bounds.index(begin) + 1]
         left = (end - step) / max(1.0, (end - begin) * self.decay)

@@ -186,9 +186,9 @@ class Stream:
 
         def ask(type: str, answer: str, needs: str, visit: Visit, kind: str = "") -> None:
             text = chance.choice(WORDINGS[type]).format(kind=kind)
-            asked.append(StreamQuestion(type, text, answer, needs, at, at - visit.end))
+            asked.append(StreamQuestion(type, text, answer, needs, at, max(0, at - visit.end)))
 
-        sounding = [visit for visit in gone if visit.sounds]
+        sounding = [visit for visit in self.visits if visit.sounds and visit.start < at]
         if sounding:
             ask("first", sounding[0].kind, "sound", sounding[0])
             ask("last", sounding[-1].kind, "sound", sounding[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from helpers import REMEMBERING_SIZES
@@ -22,6 +23,8 @@ def test_every_question_is_asked_of_its_own_stream() -> None:
         mine = [one for one in together if one.seed == stream.seed]
         assert [one.truth for one in mine] == [question.answer for question in stream.questions(70)]
         assert [(one.question, one.answer) for one in mine] == [(one.question, one.answer) for one in alone]
+        assert [one.confidence for one in mine] == pytest.approx([one.confidence for one in alone], rel=1e-3)
+        assert len({one.confidence for one in together}) > len(mine)
         assert min(one.distance for one in mine) >= 70 - 12
 
 

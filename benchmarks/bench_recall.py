@@ -3,6 +3,7 @@
     python benchmarks/bench_recall.py --variant priority --seed 0 [--encoder FOLDER]    train one and measure it
     python benchmarks/bench_recall.py --capacity FOLDER                                 events against memory size
     python benchmarks/bench_recall.py --plot                                            draw what has been measured
+    python benchmarks/bench_recall.py --table                                           ... or print it, mean over seeds
 
 Variants: `priority` (our memory), `ttm` (the official Token Turing Machine over fused tokens), `window` (the last four
 snippets alone), `all` (text sees every latent ever made: the growing upper bound). The same encoder, data, order and
@@ -37,9 +38,9 @@ from mirasol.evaluate.streams import (  # noqa: E402
     blind_recall,
     recall,
     recall_figures,
-    watch_stored,
+    stored,
 )
-from mirasol.media.toybox.streams import Stream  # noqa: E402
+from mirasol.media.toybox.streams import STREAM_TYPES, Stream  # noqa: E402
 from mirasol.model.inspection import inspect  # noqa: E402
 from mirasol.model.mirasol import Mirasol, count_parameters  # noqa: E402
 from mirasol.model.sizes import Sizes  # noqa: E402
@@ -71,7 +72,7 @@ def measure(
             Stream(seed, "test", seconds, visits=visits, within=within, distractions=DISTURBED, pick=store.pick)
             for seed in range(first, min(first + batch, streams))
         ]
-        found += recall(model, text, group, watch_stored(model, store))
+        found += recall(model, text, group, stored(store))
     return recall_figures(found)
 
 
@@ -118,8 +119,33 @@ def capacity(folder: Path, streams: int) -> None:
             note({"what": "capacity", "slots": slots, "state_bytes": size, "events": events, **figures})
 
 
+def print_tables() -> None:
+    """Mean over seeds with the lowest and the highest, and the types for the first and the last length, as Markdown."""
+    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    newest = {(x["variant"], x["seconds"], x["seed"]): x for x in lines if x["what"] == "recall"}
+    print("| after | " + " | ".join(f"{second} s" for second in SECONDS) + " | seeds |")
+    print("|---" * (len(SECONDS) + 2) + "|")
+    for variant in tiny_stream.VARIANTS:
+        cells, seeds = [], 0
+        for second in SECONDS:
+            right = [x["overall"] for key, x in newest.items() if key[:2] == (variant, second)]
+            seeds, mean = len(right), sum(right) / len(right)
+            cells.append(f"{mean:.1f}" + (f" ({min(right):.0f}-{max(right):.0f})" if seeds > 1 else ""))
+        print(f"| {variant} | " + " | ".join(cells) + f" | {seeds} |")
+    for variant in tiny_stream.VARIANTS:
+        for second in (SECONDS[0], SECONDS[-1]):
+            found = [x for key, x in newest.items() if key[:2] == (variant, second)]
+            types = {type: round(sum(x[type] for x in found) / len(found), 1) for type in STREAM_TYPES}
+            print(f"{variant} after {second} s: {types}")
+    cells = {(x["slots"], x["events"]): x["overall"] for x in lines if x["what"] == "capacity"}
+    print("| slots | " + " | ".join(f"{events} things" for events in EVENTS) + " |")
+    print("|---" * (len(EVENTS) + 1) + "|")
+    for slots in SLOTS:
+        print(f"| {slots} | " + " | ".join(f"{cells[slots, events]:.0f}" for events in EVENTS) + " |")
+
+
 def main() -> None:
-    """Train, measure or draw."""
+    """Train, measure, draw or print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", choices=tuple(tiny_stream.VARIANTS))
     parser.add_argument("--seed", type=int, default=0)
@@ -129,6 +155,7 @@ def main() -> None:
     parser.add_argument("--capacity", type=Path, metavar="FOLDER")
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--plot", action="store_true")
+    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.encoder is not None:
@@ -139,6 +166,8 @@ def main() -> None:
         capacity(options.capacity, options.streams)
     if options.blind:
         note({"what": "blind", **blind_recall("test")})
+    if options.table:
+        print_tables()
     if options.plot:
         from plots import draw_recall
 

@@ -7,9 +7,9 @@ from one to the next and the gradient cut between them. 1 000 steps, 10 200 stre
 The encoder is that of the `tiny` which ships. The `tiny-stream` which ships was made with `tiny` as it was after 10 500
 steps (give `benchmarks/bench_recall.py --encoder` that checkpoint to repeat it).
 
-Expected (`mirasol evaluate streams`): 92 % of questions about the past right, after one minute as after 43, where a
-blind guess gets 16 %; places and colours 100 %, first and last sound 95 %, and "how many have passed" no better than
-blind.
+Expected (`python benchmarks/bench_recall.py --table`, three seeds): 92 % of questions about the past right after one
+minute, 91 % after 43, where a blind guess gets 16 %; places and colours 100 %, the first sound 98 %, the last 96 and
+88 %, and "how many have passed" no better than blind.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from mirasol.evaluate.streams import (
     blind_recall,
     recall,
     recall_figures,
-    watch_rendered,
+    rendered,
 )
 from mirasol.evaluate.toybox import percentages, score_scenes
 from mirasol.inference.answer import load, shipped_models
@@ -56,7 +56,7 @@ def test_tiny_stream_remembers_what_its_card_states() -> None:
     stated = json.loads((folder / "evaluation.json").read_text())["recall"]
     loaded = load("tiny-stream")
     streams = [Stream(seed, "test", 128, visits=VISITS, within=WITHIN, distractions=DISTURBED) for seed in range(4)]
-    figures = recall_figures(list(recall(loaded.model, loaded.text, streams, watch_rendered(loaded.model))))
+    figures = recall_figures(list(recall(loaded.model, loaded.text, streams, rendered(loaded.model))))
     assert figures["overall"] > stated["64"]["overall"] - 15  # 40 questions: 4 points are one deviation
     assert figures["overall"] > 3 * blind_recall("test", streams=60)["overall"]
     card = (folder / "README.md").read_text()

@@ -7,7 +7,7 @@ import torch
 
 from helpers import REMEMBERING_SIZES
 from mirasol.data.toybox import toybox_tokenizer
-from mirasol.evaluate.streams import Recalled, blind_recall, recall, recall_figures, watch_rendered
+from mirasol.evaluate.streams import Recalled, blind_recall, recall, recall_figures, rendered
 from mirasol.media.toybox.streams import Stream
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.text import Text
@@ -17,9 +17,9 @@ def test_every_question_is_asked_of_its_own_stream() -> None:
     torch.manual_seed(3)
     model, text = Mirasol(REMEMBERING_SIZES).eval(), Text(toybox_tokenizer(REMEMBERING_SIZES.vocabulary, scenes=20))
     streams = [Stream(seed, "test", 70, visits=3, within=12) for seed in range(3)]
-    together = list(recall(model, text, streams, watch_rendered(model)))
+    together = list(recall(model, text, streams, rendered(model)))
     for stream in streams:
-        alone = list(recall(model, text, [stream], watch_rendered(model)))
+        alone = list(recall(model, text, [stream], rendered(model)))
         mine = [one for one in together if one.seed == stream.seed]
         assert [one.truth for one in mine] == [question.answer for question in stream.questions(70)]
         assert [(one.question, one.answer) for one in mine] == [(one.question, one.answer) for one in alone]

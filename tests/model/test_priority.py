@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+import pytest
 import torch
 
-from helpers import random_model, random_sizes
-from mirasol.model.priority import keep
+from helpers import random_inputs, random_model, random_sizes
+from mirasol.model.priority import LEAST, keep
 from mirasol.model.state import PriorityState
 
 
@@ -84,3 +86,37 @@ def test_salience_learns_from_the_text_alone() -> None:
     for parameter in (*combiner.salience.parameters(), combiner.candidate_tokens):
         assert parameter.grad is not None
         assert parameter.grad.abs().max() > 0
+
+
+def test_dull_seconds_do_not_move_the_clock() -> None:
+    salience = torch.tensor([[0.9, LEAST / 2, LEAST, LEAST * 0.99, 0.5]])
+    state = keep(empty(1, 3, 4), torch.randn(1, 5, 4), salience, torch.arange(5)[None])
+    assert float(state.clock[0]) == pytest.approx(0.9 + LEAST + 0.5)
+    assert state.ticks[0].tolist() == pytest.approx([0.9, 0.9 + LEAST, 1.4 + LEAST])
+
+
+@torch.no_grad()
+def test_what_is_remembered_of_a_snippet_depends_on_the_one_before() -> None:
+    """Else nobody could tell that a thing has just come."""
+    sizes = random_sizes(random.Random(5), "priority", 2, 13, memory=13, context_snippets=4, latent_snippets=2)
+    model = random_model(sizes)
+    inputs = random_inputs(sizes, 2, 13)
+    assert inputs.pixel_values_videos is not None
+    pixels = inputs.pixel_values_videos.clone()
+    pixels[:, 6] += 1.0
+    first, second = (
+        model.encoder(change)[2].combiner.memory for change in (inputs, replace(inputs, pixel_values_videos=pixels))
+    )
+    changed = [not torch.allclose(first.tokens[0, at], second.tokens[0, at], atol=1e-6) for at in range(13)]
+    # Two layers of the latent model that look back one snippet each: felt in the snippet itself and two after it.
+    assert changed == [6 <= at <= 8 for at in range(13)]
+
+
+def test_effort_is_the_number_of_writes_of_a_stream() -> None:
+    sizes = random_sizes(random.Random(2), "priority", 2, 13)
+    combiner = random_model(sizes).encoder.combiner
+    latents, real = torch.randn(2, 13, sizes.combined, sizes.av_width), torch.ones(2, 13, dtype=torch.bool)
+    real[1, 5:] = False
+    _, salience = combiner.candidates(latents)
+    expected = (salience[0].sum() + salience[1, :5].sum()) / 2
+    assert torch.allclose(combiner.effort(latents, real), expected)

@@ -3,8 +3,8 @@
 What tubes, patches, ViT and a local combiner make of a snippet does not depend on the snippets around it (but for the
 40 milliseconds of sound that the first spectrogram columns reach back). So short streams are rendered and fused once
 into a `SnippetStore`, and long ones are cut from it: their script is that of any `Stream`, each visit is one of the
-store, the seconds between are its empty ones, disturbed where the script says so. A memory then trains on some thousand
-snippets per second instead of thirty. Measurements on really rendered streams are in `evaluate/streams.py`.
+store, the seconds between are its empty ones, disturbed where the script says so. A memory then trains on some hundred
+snippets per second and core instead of thirty. Measurements on really rendered streams are in `evaluate/streams.py`.
 """
 
 from __future__ import annotations

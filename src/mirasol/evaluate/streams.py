@@ -1,8 +1,8 @@
 """Toybox streams as a task: exact match of answers about the past, by how long ago it was.
 
 Streams have their visits within their first `within` seconds and are asked at their end, so every question lies at
-least `seconds - within` seconds back. What a stream shows comes from a `watch(streams) -> state`: really rendered
-(`watch_rendered`), or put together from stored snippets (`watch_stored`), which is a thousand times faster.
+least `seconds - within` seconds back. What a stream shows is really `rendered`, or put together from snippets that were
+`stored`, which spares rendering and most of the encoder.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import torch
 from mirasol.data.fused import SnippetStore
 from mirasol.data.streams import stream_inputs
 from mirasol.media.toybox.streams import STREAM_TYPES, Stream
-from mirasol.model.inputs import Fused, join_inputs
+from mirasol.model.inputs import Fused, Inputs, join_inputs
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.state import MirasolState, split_states
+from mirasol.model.state import split_states
 from mirasol.model.text import END, PAD, Text, pad
 
 WITHIN, VISITS = 64, 6  # seconds in which things come by, and how many: as long as the longest stream of the training
 DISTURBED = 0.15  # share of all seconds in which something distracts
 CALL = 64  # snippets per call of the encoder
-Watch = Callable[[Sequence[Stream]], MirasolState]
+Show = Callable[[Sequence[Stream], int, int], Inputs | Fused]  # the seconds [start, end) of streams, as a batch
 
 
 @dataclass(frozen=True)
@@ -46,44 +46,38 @@ class Recalled:
         return self.answer == self.truth
 
 
-def watch_rendered(model: Mirasol, progress: Callable[[int], None] = lambda seconds: None) -> Watch:
+def rendered(model: Mirasol) -> Show:
     """Every second is drawn and voiced, and goes through the whole encoder."""
-
-    def watch(streams: Sequence[Stream]) -> MirasolState:
-        state = None
-        for start in range(0, streams[0].seconds, CALL):
-            end = min(start + CALL, streams[0].seconds)
-            parts = [stream_inputs(stream, start, end, model.sizes) for stream in streams]
-            _, _, state = model.encoder(join_inputs(parts), state)
-            progress(len(streams) * (end - start))
-        assert state is not None
-        return state
-
-    return watch
+    return lambda streams, start, end: join_inputs([stream_inputs(s, start, end, model.sizes) for s in streams])
 
 
-def watch_stored(model: Mirasol, store: SnippetStore) -> Watch:
+def stored(store: SnippetStore) -> Show:
     """From a store of the same model's encoder; the streams' visits were picked from it."""
 
-    def watch(streams: Sequence[Stream]) -> MirasolState:
-        state = None
-        for start in range(0, streams[0].seconds, CALL):
-            end = min(start + CALL, streams[0].seconds)
-            tokens = torch.stack([store.fused(stream, start, end).float() for stream in streams])
-            _, _, state = model.encoder(Fused(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool)), state)
-        assert state is not None
-        return state
+    def show(streams: Sequence[Stream], start: int, end: int) -> Fused:
+        tokens = torch.stack([store.fused(stream, start, end).float() for stream in streams])
+        return Fused(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool))
 
-    return watch
+    return show
 
 
 @torch.inference_mode()
-def recall(model: Mirasol, text: Text, streams: Sequence[Stream], watch: Watch) -> Iterator[Recalled]:
+def recall(
+    model: Mirasol,
+    text: Text,
+    streams: Sequence[Stream],
+    show: Show,
+    progress: Callable[[int], None] = lambda seconds: None,
+) -> Iterator[Recalled]:
     """Watches streams of one length as one batch, and asks each of them everything at its end."""
-    seconds = streams[0].seconds
-    for stream, state in zip(streams, split_states(watch(streams)), strict=True):
+    seconds, state = streams[0].seconds, model.encoder.start(len(streams))
+    for start in range(0, seconds, CALL):
+        end = min(start + CALL, seconds)
+        _, _, state = model.encoder(show(streams, start, end), state)
+        progress(len(streams) * (end - start))
+    for stream, own in zip(streams, split_states(state), strict=True):
         asked = stream.questions(seconds)
-        context, mask = model.encoder.context(state)
+        context, mask = model.encoder.context(own)
         ids, text_mask = pad([text.prompt(question.text) for question in asked], PAD, left=True)
         many = len(asked)
         answers, sure = model.generate(
@@ -113,7 +107,7 @@ def score_streams(
             group = [
                 Stream(seed, "test", length, visits=VISITS, within=WITHIN, distractions=DISTURBED) for seed in seeds
             ]
-            recalled += recall(model, text, group, watch_rendered(model, on))
+            recalled += recall(model, text, group, rendered(model), on)
         found[str(length)] = recall_figures(recalled)
     return {"recall": found, "blind": blind_recall("test", seconds=WITHIN, visits=VISITS), "streams": streams}
 

@@ -6,7 +6,7 @@ A clip is encoded once and serves all its questions: `rows` says which clip each
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,10 +21,12 @@ from mirasol.model.text import PAD, Text, pad
 
 @dataclass(frozen=True)
 class Example:
-    """One clip as inputs with a batch axis of 1, and its (question or None for a caption, answer) pairs."""
+    """One clip as inputs with a batch axis of 1, and its (question or None for a caption, answer) pairs. `seed` is that
+    of everything random about it in training."""
 
     inputs: Inputs
     pairs: tuple[tuple[str | None, str], ...]
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Batch:
     """inputs of B clips; ids, labels, text_mask (B', T) of B' texts; rows (B') the clip of each text.
 
     `first`: the clips begin here. Otherwise they go on where those of the batch before ended (training through time).
+    `seeds` (B): one for each clip, so that chance (masking) falls the same way however clips are put into batches.
     """
 
     inputs: Inputs | Fused
@@ -40,6 +43,7 @@ class Batch:
     text_mask: Tensor
     rows: Tensor
     first: bool = True
+    seeds: Tensor | None = None
 
 
 def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool = True) -> Inputs:
@@ -55,7 +59,8 @@ def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool =
 def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spare: str = "") -> Batch:
     """Examples as one batch; see `collate_pairs`."""
     inputs = join_inputs([example.inputs for example in examples])
-    return collate_pairs(inputs, [example.pairs for example in examples], text, first=first, spare=spare)
+    batch = collate_pairs(inputs, [example.pairs for example in examples], text, first=first, spare=spare)
+    return replace(batch, seeds=torch.tensor([example.seed for example in examples]))
 
 
 def collate_pairs(

@@ -78,7 +78,7 @@ def scene_example(
     pairs: list[tuple[str | None, str]] = [(q.text, q.answer) for q in chosen]
     if caption and not lost:
         pairs.append((None, scene.caption))
-    return Example(inputs, tuple(pairs))
+    return Example(inputs, tuple(pairs), seed)
 
 
 class ToyboxBatches(IterableDataset):

@@ -70,7 +70,7 @@ def test_a_run_through_time_carries_the_state_and_resumes_inside_a_stream(tmp_pa
     )
     whole = train(through, tmp_path / "whole", report=lambda line: None)
     train(through, tmp_path / "broken", report=lambda line: None)
-    assert len(list((tmp_path / "broken").glob("*/state.safetensors"))) == 2
+    assert len(list((tmp_path / "broken").glob("*/states/0.safetensors"))) == 2
     (tmp_path / "broken" / "step-0000006" / "progress.json").unlink()  # left: step 3, before the last of four chunks
     again = train(through, tmp_path / "broken", report=lambda line: None)
     first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
@@ -144,14 +144,21 @@ def test_the_curriculum_is_followed() -> None:
 
 def test_checkpoints_are_whole_or_not_there(tmp_path: Path) -> None:
     model = Mirasol(SIZES)
-    optimizers = Optimizers(model, Optimisation(steps=10))
+    learner = checkpoint.Learner(model, Optimizers(model, Optimisation(steps=10)), {})
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    learner.optimizers.step(0)
     for step in (1, 2, 3):
-        checkpoint.save(tmp_path, step, model, optimizers, TOKENIZER, {"hours": 0.5}, keep=2)
+        checkpoint.save(tmp_path, step, learner, TOKENIZER, {"hours": 0.5}, keep=2)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-0000002", "step-0000003"]
     (tmp_path / ".making-0000004").mkdir()
     found = checkpoint.latest(tmp_path)
     assert found is not None
-    assert checkpoint.restore(found, model, optimizers) == {"step": 3, "hours": 0.5}
+    fresh = Mirasol(SIZES)
+    other = checkpoint.Learner(fresh, Optimizers(fresh, Optimisation(steps=10)), {})
+    assert checkpoint.restore(found, other) == {"step": 3, "hours": 0.5, "processes": 1}
+    assert learner.tensors().keys() == other.tensors().keys()
+    assert all(torch.equal(value, other.tensors()[name]) for name, value in learner.tensors().items())
 
 
 def test_a_restart_begins_the_rate_anew_and_forgets() -> None:

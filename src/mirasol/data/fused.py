@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
 from mirasol.media.toybox.streams import WORDINGS, Stream, Visit
 from mirasol.model.inputs import Fused
@@ -29,6 +28,7 @@ from mirasol.model.sizes import exact
 from mirasol.model.text import Text
 
 from .examples import Batch, collate_pairs
+from .stepped import SteppedBatches
 from .streams import stream_inputs
 
 VISITS, SECONDS = 6, 18  # of each stream that is rendered for the store: one thing comes right after the other
@@ -124,7 +124,7 @@ class Walk:
     streams: int
 
 
-class FusedStreamBatches(IterableDataset):
+class FusedStreamBatches(SteppedBatches):
     """Batches for the steps [first, last): as `StreamBatches`, from a store (`store()` loads it, once per worker)."""
 
     def __init__(
@@ -137,9 +137,6 @@ class FusedStreamBatches(IterableDataset):
         for walk in walks:
             if walk.start % walk.chunks:
                 raise ValueError(f"a walk of {walk.chunks} chunks must begin at a multiple of them, found {walk.start}")
-
-    def __len__(self) -> int:
-        return self.last - self.first
 
     @property
     def store(self) -> SnippetStore:
@@ -158,20 +155,16 @@ class FusedStreamBatches(IterableDataset):
         walk = [walk for walk in self.walks if walk.start <= step][-1]
         part = (step - walk.start) % walk.chunks
         start, end = part * walk.chunk, (part + 1) * walk.chunk
-        chance = random.Random(f"fused {self.seed} {step}")
-        tokens, pairs = [], []
-        for row in range(walk.streams):
+        tokens, pairs, seeds = [], [], []
+        for row in self.rows(walk.streams):
             stream = self.stream(walk, (step - part) * 1_000 + row)
+            chance = random.Random(f"fused {self.seed} {step} {row}")
             asked = stream.questions(end)
             chosen = chance.sample(asked, min(self.questions, len(asked)))
             tokens.append(self.store.fused(stream, start, end).float())
             pairs.append(tuple((question.text, question.answer) for question in chosen))
+            seeds.append(stream.seed)
         fused = torch.stack(tokens)
         inputs = Fused(fused, torch.ones(fused.shape[:2], dtype=torch.bool))
-        return collate_pairs(inputs, pairs, self.text, first=part == 0, spare=WORDINGS["last"][0])
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        start, jump = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for step in range(self.first + start, self.last, jump):
-            yield self.batch(step)
+        batch = collate_pairs(inputs, pairs, self.text, first=part == 0, spare=WORDINGS["last"][0])
+        return replace(batch, seeds=torch.tensor(seeds))

@@ -8,11 +8,9 @@ what they ask about may lie many chunks back. After `chunks` steps new streams b
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-from torch.utils.data import IterableDataset, get_worker_info
 
 from mirasol.media.toybox import render
 from mirasol.media.toybox.streams import WORDINGS, Stream
@@ -22,6 +20,7 @@ from mirasol.model.snippets import cut
 from mirasol.model.text import Text
 
 from .examples import Batch, Example, collate
+from .stepped import SteppedBatches
 
 
 def stream_inputs(stream: Stream, start: int, end: int, sizes: Sizes) -> Inputs:
@@ -43,7 +42,7 @@ def stream_inputs(stream: Stream, start: int, end: int, sizes: Sizes) -> Inputs:
     return snippet_inputs(frames, pieces, before, sizes)
 
 
-class StreamBatches(IterableDataset):
+class StreamBatches(SteppedBatches):
     """Batches for the steps [first, last): chunk `step % chunks` of the streams of number `step // chunks`."""
 
     def __init__(
@@ -56,26 +55,18 @@ class StreamBatches(IterableDataset):
         self.visits, self.questions, self.split, self.seed = visits, questions, split, seed
         self._stream = lru_cache(maxsize=2 * streams)(self._make)
 
-    def __len__(self) -> int:
-        return self.last - self.first
-
     def _make(self, number: int) -> Stream:
         return Stream(self.seed * 1_000_000_000 + number, self.split, self.chunk * self.chunks, visits=self.visits)
 
     def batch(self, step: int) -> Batch:
         group, part = divmod(step, self.chunks)
-        chance = random.Random(f"streams {self.seed} {step}")
         examples = []
-        for row in range(self.streams):
+        for row in self.rows(self.streams):
             stream, start = self._stream(group * self.streams + row), part * self.chunk
+            chance = random.Random(f"streams {self.seed} {step} {row}")
             asked = stream.questions(start + self.chunk)
             chosen = chance.sample(asked, min(self.questions, len(asked)))
             inputs = stream_inputs(stream, start, start + self.chunk, self.sizes)
-            examples.append(Example(inputs, tuple((question.text, question.answer) for question in chosen)))
+            pairs = tuple((question.text, question.answer) for question in chosen)
+            examples.append(Example(inputs, pairs, stream.seed))
         return collate(examples, self.text, first=part == 0, spare=WORDINGS["last"][0])
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        start, jump = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for step in range(self.first + start, self.last, jump):
-            yield self.batch(step)

@@ -7,17 +7,16 @@ says how long the scenes are and how many share a batch.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
-from torch.utils.data import IterableDataset, get_worker_info
 
 from mirasol.media import toybox
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text, train_tokenizer
 
 from .examples import Batch, Example, clip_inputs, collate
+from .stepped import SteppedBatches
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def scene_example(
     return Example(inputs, tuple(pairs), seed)
 
 
-class ToyboxBatches(IterableDataset):
+class ToyboxBatches(SteppedBatches):
     """Batches for the steps [first, last) of a run, in order, whatever the number of loader workers."""
 
     def __init__(
@@ -91,9 +90,6 @@ class ToyboxBatches(IterableDataset):
         self.sizes, self.text, self.stages = sizes, text, stages
         self.first, self.last, self.split, self.seed = first, last, split, seed
         self.questions, self.drop = questions, drop
-
-    def __len__(self) -> int:
-        return self.last - self.first
 
     def stage(self, step: int) -> Stage:
         return [stage for stage in self.stages if stage.start <= step][-1]
@@ -108,15 +104,9 @@ class ToyboxBatches(IterableDataset):
                 caption=bool(stage.caption_every) and step % stage.caption_every == 0, silent=stage.silent,
                 wanted=stage.wanted[(step + at // 2) % len(stage.wanted)] if stage.wanted and at % 2 else "",
             )
-            for at in range(stage.batch)
+            for at in self.rows(stage.batch)
         ]  # fmt: skip
         return collate(examples, self.text)
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        start, jump = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for step in range(self.first + start, self.last, jump):
-            yield self.batch(step)
 
 
 def toybox_tokenizer(vocabulary: int, scenes: int = 3_000) -> Tokenizer:

@@ -90,8 +90,13 @@ class Encoder(nn.Module):
         masks.append(torch.ones_like(here[..., 0]))
         return torch.cat(parts, dim=2), torch.cat(masks, dim=2)
 
-    def forward(self, inputs: Inputs | Fused, state: MirasolState | None = None) -> tuple[Tensor, Tensor, MirasolState]:
-        """Signals and the last state (None: a new stream) -> latents and combined (B, S, K, D), new state."""
+    def forward(
+        self, inputs: Inputs | Fused, state: MirasolState | None = None, hidden: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, MirasolState]:
+        """Signals and the last state (None: a new stream) -> latents and combined (B, S, K, D), new state.
+
+        `hidden` (B, S, K) says which combined tokens are masked in training; None: a random share.
+        """
         inputs = inputs.complete(self.sizes, self.mask_tokens)
         real = inputs.snippet_mask
         assert real is not None
@@ -102,7 +107,7 @@ class Encoder(nn.Module):
         else:
             self._check_apart()
             combined, combiner_state = self.combiner.carry(inputs.tokens, snippets, state.combiner)
-        latents, latent_state = self.latent_model(self.hide(combined), snippets, state.latent)
+        latents, latent_state = self.latent_model(self.hide(combined, hidden), snippets, state.latent)
         if isinstance(self.combiner, PriorityCombiner):
             combiner_state = self.combiner.remember(latents, snippets, combiner_state)
         kept, numbers = torch.cat([state.latents, latents], dim=1), torch.cat([state.numbers, snippets], dim=1)
@@ -143,11 +148,12 @@ class Encoder(nn.Module):
                 f"fuse snippets beforehand, found {self.sizes.combiner} and clock={self.sizes.clock!r}"
             )
 
-    def hide(self, combined: Tensor) -> Tensor:
-        """In training, puts the learned mask token in the place of a random share of the combined tokens."""
+    def hide(self, combined: Tensor, hidden: Tensor | None) -> Tensor:
+        """In training, puts the learned mask token in the place of the hidden ones of the combined tokens."""
         if not self.training:
             return combined
-        hidden = torch.rand(combined.shape[:-1], device=combined.device) < self.sizes.mask_rate
+        if hidden is None:
+            hidden = torch.rand(combined.shape[:-1], device=combined.device) < self.sizes.mask_rate
         return torch.where(hidden.unsqueeze(-1), self.mask_tokens, combined)
 
     def context(self, state: MirasolState) -> tuple[Tensor, Tensor]:

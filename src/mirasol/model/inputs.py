@@ -34,6 +34,7 @@ class Inputs:
         """Fills what is None or masked, so that every parameter takes part and nothing under a mask is ever read.
 
         No picture becomes zeros, a frame missing in a snippet that has others its nearest neighbour; no sound, silence.
+        All goes to the device of `like`.
         """
         first = next((value for value in (self.pixel_values_videos, self.input_features) if value is not None), None)
         if first is None and self.snippet_mask is None:
@@ -46,7 +47,7 @@ class Inputs:
 
         def mask(given: Tensor | None, present: Tensor | None, *rest: int) -> Tensor:
             if given is not None:
-                return given.bool()
+                return given.to(like.device).bool()
             return torch.full((*shape, *rest), present is not None, dtype=torch.bool, device=like.device)
 
         def signal(given: Tensor | None, *rest: int) -> Tensor:
@@ -54,7 +55,7 @@ class Inputs:
                 return like.new_zeros(*shape, *rest)
             if given.shape[2:] != rest:
                 raise ValueError(f"expected (batch, snippets, {', '.join(map(str, rest))}), found {tuple(given.shape)}")
-            return given.to(like.dtype)
+            return given.to(like)
 
         snippet_mask = mask(self.snippet_mask, like)
         frame_mask = mask(self.frame_mask, self.pixel_values_videos, sizes.frames) & snippet_mask[..., None]
@@ -81,13 +82,13 @@ class Fused:
     snippet_mask: Tensor
 
     def complete(self, sizes: Sizes, like: Tensor) -> Fused:
-        """In the dtype of `like`; `ValueError` for tokens of other sizes."""
+        """In the dtype and on the device of `like`; `ValueError` for tokens of other sizes."""
         if self.tokens.shape[2:] != (sizes.combined, sizes.av_width):
             raise ValueError(
                 f"expected fused snippets (batch, snippets, {sizes.combined}, {sizes.av_width}), found "
                 f"{tuple(self.tokens.shape)}: fuse them with this model"
             )
-        return Fused(self.tokens.to(like.dtype), self.snippet_mask)
+        return Fused(self.tokens.to(like), self.snippet_mask.to(like.device))
 
 
 def nearest_frames(pixels: Tensor, mask: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from .encoder import Encoder
 from .inputs import Fused, Inputs
 from .layers import initialise_all
 from .priority import PriorityCombiner
-from .reconstruction import Reconstruction
+from .reconstruction import Reconstruction, compared
 from .sizes import Sizes
 from .state import MirasolState
 
@@ -55,7 +55,19 @@ def text_loss(lm_head: nn.Module, hidden: Tensor, labels: Tensor, count: Tensor 
     counts = targets != IGNORE
     logits = lm_head(hidden[:, :-1][counts]).float()
     total = F.cross_entropy(logits, targets[counts], reduction="sum") + 0 * hidden.sum()
-    return total / (counts.sum().clamp(min=1) if count is None else count)
+    count = counts.sum() if count is None else count
+    return total / torch.where(count > 0, count, 1)
+
+
+def loss_counts(inputs: Inputs | Fused, labels: Tensor) -> Tensor:
+    """What each named loss of a batch is a mean over, (5): targets of text, snippets compared by latent, video
+    and audio, clips. `inputs` are complete.
+
+    A step may be spread over several batches, one after the other or on several processes. Given the mean of their
+    counts to `Mirasol.forward`, the mean of their losses and gradients is that of one batch that holds them all.
+    """
+    counts = [(labels[:, 1:] != IGNORE).sum(), *(mask.sum() for mask in compared(inputs))]
+    return torch.stack([*counts, torch.tensor(len(inputs.snippet_mask), device=labels.device)]).float()  # type: ignore[arg-type]
 
 
 class Mirasol(nn.Module):
@@ -80,29 +92,44 @@ class Mirasol(nn.Module):
         text_mask: Tensor | None = None,
         rows: Tensor | None = None,
         state: MirasolState | None = None,
+        counts: Tensor | None = None,
+        hidden: Tensor | None = None,
     ) -> Output:
-        """ids (B or more, T); `rows` says which clip of the batch each row of text belongs to (default: one each)."""
+        """ids (B or more, T); `rows` says which clip of the batch each row of text belongs to (default: one each).
+
+        `counts`: what the losses are divided by, where a step has more than this batch; see `loss_counts`.
+        `hidden` (B, S, K): which combined tokens are masked in training; None: a random share.
+        """
         inputs = inputs.complete(self.sizes, self.encoder.mask_tokens)
-        latents, combined, state = self.encoder(inputs, state)
+        latents, combined, state = self.encoder(inputs, state, hidden)
         context, mask = self.encoder.context(state)
         if rows is not None:
             context, mask = context[rows], mask[rows]
-        hidden, _ = self.decoder(ids, context, mask, text_mask=text_mask)
+        decoded, _ = self.decoder(ids, context, mask, text_mask=text_mask)
         if labels is None:
-            return Output(logits=self.lm_head(hidden), state=state)
-        text = text_loss(self.lm_head, hidden, labels)
-        return self.losses(text, latents, combined, inputs, state)
+            return Output(logits=self.lm_head(decoded), state=state)
+        text = text_loss(self.lm_head, decoded, labels, None if counts is None else counts[0])
+        return self.losses(text, latents, combined, inputs, state, counts)
 
     def losses(
-        self, text: Tensor, latents: Tensor, combined: Tensor, inputs: Inputs | Fused, state: MirasolState
+        self,
+        text: Tensor,
+        latents: Tensor,
+        combined: Tensor,
+        inputs: Inputs | Fused,
+        state: MirasolState,
+        counts: Tensor | None = None,
     ) -> Output:
         """The named losses and their sum from what the forward gave; `inputs` are complete (see `Inputs.complete`)."""
-        latent, video, audio = self.reconstruction.losses(latents, combined, inputs, self.encoder.patches)
+        latent, video, audio = self.reconstruction.losses(
+            latents, combined, inputs, self.encoder.patches, None if counts is None else list(counts[1:4])
+        )
         sizes = self.sizes
         loss = text + sizes.latent_weight * latent + sizes.video_weight * video + sizes.audio_weight * audio
         effort = torch.zeros_like(text)
         if isinstance(self.encoder.combiner, PriorityCombiner):
-            effort = self.encoder.combiner.effort(latents, inputs.snippet_mask)
+            rows = None if counts is None else counts[4]
+            effort = self.encoder.combiner.effort(latents, inputs.snippet_mask, rows)
             loss = loss + sizes.effort_weight * effort
         spread = combined.detach()[inputs.snippet_mask].std(dim=0, correction=0).mean().nan_to_num()
         return Output(None, loss, text, latent, video, audio, effort, spread, state)
@@ -145,14 +172,10 @@ class Mirasol(nn.Module):
         values = json.loads((folder / "config.json").read_text())
         if "sizes" not in values:
             raise ValueError(f"expected 'sizes' in {folder / 'config.json'}: this is no Mirasol checkpoint")
-        model = on_meta(Sizes.from_dict(values["sizes"]))
         weights = load_file(folder / "model.safetensors")
-        if model.sizes.tied:
-            weights.setdefault("lm_head.weight", weights["decoder.embed.weight"])
-        model.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
-        if model.sizes.tied:
-            model.lm_head.weight = model.decoder.embed.weight
-        return model.eval()
+        return with_weights(
+            Sizes.from_dict(values["sizes"]), {name: weight.float() for name, weight in weights.items()}
+        )
 
 
 class _Unfilled(TorchFunctionMode):
@@ -169,6 +192,17 @@ def on_meta(sizes: Sizes) -> Mirasol:
     """A model of shapes alone: no memory, no values; for counting, and to be filled with weights from a file."""
     with torch.device("meta"), _Unfilled():
         return Mirasol(sizes)
+
+
+def with_weights(sizes: Sizes, weights: dict[str, Tensor]) -> Mirasol:
+    """A model that holds these tensors, all of its parameters by name (tied ones once), ready to answer."""
+    model = on_meta(sizes)
+    if sizes.tied:
+        weights = {"lm_head.weight": weights["decoder.embed.weight"], **weights}
+    model.load_state_dict(weights, assign=True)
+    if sizes.tied:
+        model.lm_head.weight = model.decoder.embed.weight
+    return model.eval()
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -80,10 +80,11 @@ class PriorityCombiner(LocalCombiner):
         found = found[:, 0].unflatten(0, (batch, count))
         return found, (self.salience(self.salience_norm(found))[..., 0] + EAGER).sigmoid()
 
-    def effort(self, latents: Tensor, real: Tensor) -> Tensor:
-        """The salience of the real snippets (B, S), summed over each row, mean over rows: how many writes it takes."""
+    def effort(self, latents: Tensor, real: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The salience of the real snippets (B, S), summed over each row, mean over rows (or over the number `rows`
+        instead): how many writes it takes."""
         _, salience = self.candidates(latents)
-        return (salience * real).sum(dim=1).mean()
+        return (salience * real).sum() / (len(real) if rows is None else rows)
 
     def recall(self, memory: PriorityState) -> Tensor:
         """The slots as text sees them, (B, R, D)."""

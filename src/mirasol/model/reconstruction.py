@@ -8,6 +8,8 @@ only; each half can be switched off (the earlier version of the paper reconstruc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
@@ -86,36 +88,53 @@ class Reconstruction(nn.Module):
         )
 
     def losses(
-        self, latents: Tensor, combined: Tensor, inputs: Inputs | Fused, patches: Patches
+        self,
+        latents: Tensor,
+        combined: Tensor,
+        inputs: Inputs | Fused,
+        patches: Patches,
+        counts: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Latents of snippet s against snippet s + 1: (latent, video, audio) losses, 0 where nothing is to compare.
 
         latent  1 - cosine between the predicted and the combined tokens; the target carries no gradient
         video, audio  mean squared error on normalised patches, over snippets that have picture or sound
+
+        `counts`: divide by these instead of the number of snippets compared, see `mirasol.loss_counts`.
         """
-        assert inputs.snippet_mask is not None
-        real = inputs.snippet_mask[:, 1:] & inputs.snippet_mask[:, :-1]
+        real, seen, heard = compared(inputs)
+        over = [mask.sum() for mask in (real, seen, heard)] if counts is None else counts
         cosine = F.cosine_similarity(self.latent(latents)[:, :-1], combined[:, 1:].detach(), dim=-1)
-        latent, zero = masked_mean((1 - cosine).mean(dim=-1), real), latents.sum() * 0
+        latent, zero = masked_mean((1 - cosine).mean(dim=-1), real, over[0]), latents.sum() * 0
         if isinstance(inputs, Fused):  # there is no picture and no sound to compare with
             return latent, zero, zero
-        assert inputs.frame_mask is not None
-        assert inputs.column_mask is not None
-        seen, heard = inputs.frame_mask.any(dim=-1)[:, 1:] & real, inputs.column_mask.any(dim=-1)[:, 1:] & real
         video, audio = self(latents)
+        small = small_frames(inputs.pixel_values_videos, self.sizes)
         return (
             latent,
-            zero if video is None else compare(video, small_frames(inputs.pixel_values_videos, self.sizes), seen),
-            zero if audio is None else compare(audio, patches.cut(inputs.input_features), heard),
+            zero if video is None else compare(video, small, seen, over[1]),
+            zero if audio is None else compare(audio, patches.cut(inputs.input_features), heard, over[2]),
         )
 
 
-def compare(predicted: Tensor, patches: Tensor, mask: Tensor) -> Tensor:
+def compared(inputs: Inputs | Fused) -> tuple[Tensor, Tensor, Tensor]:
+    """Which snippets 1, 2, ... are compared with what was predicted of them: their latents, picture, sound, each
+    (B, S - 1). `inputs` are complete."""
+    assert inputs.snippet_mask is not None
+    real = inputs.snippet_mask[:, 1:] & inputs.snippet_mask[:, :-1]
+    if isinstance(inputs, Fused):
+        return real, torch.zeros_like(real), torch.zeros_like(real)
+    assert inputs.frame_mask is not None
+    assert inputs.column_mask is not None
+    return real, inputs.frame_mask.any(dim=-1)[:, 1:] & real, inputs.column_mask.any(dim=-1)[:, 1:] & real
+
+
+def compare(predicted: Tensor, patches: Tensor, mask: Tensor, count: Tensor) -> Tensor:
     """Mean squared error of (B, S, P, values), shifted by one snippet, where mask (B, S - 1) is true."""
     error = predicted[:, :-1] - normalise_patches(patches)[:, 1:]
-    return masked_mean(error.square().mean(dim=(-1, -2)), mask) + 0 * predicted.sum()
+    return masked_mean(error.square().mean(dim=(-1, -2)), mask, count) + 0 * predicted.sum()
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean of `values` where `mask`, of the same shape, is true; 0 where it is nowhere."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
+def masked_mean(values: Tensor, mask: Tensor, count: Tensor) -> Tensor:
+    """The sum of `values` where `mask`, of the same shape, is true, over `count`; 0 where there is nothing."""
+    return (values * mask).sum() / torch.where(count > 0, count, 1)

@@ -1,6 +1,12 @@
-"""Checkpoints in safetensors: `model.safetensors`, `config.json` and `tokenizer.json` as users load them, and beside
-them `optimizer.safetensors`, `progress.json` and, for training through time, `state.safetensors` to go on from.
-Written whole or not at all; never pickled.
+"""Checkpoints in safetensors, written whole or not at all, never pickled. Of one process:
+
+    step-0000500/  model.safetensors, config.json, tokenizer.json   as users load them
+                   optimizer.safetensors                            and the moving average, where there is one
+                   progress.json                                    step, hours, what has been used of the data
+                   states/0.safetensors                             in training through time
+
+Of several, weights and optimizers are the shares that each wrote (`distributed.save_shards`). Either kind is restored
+on any number of processes.
 """
 
 from __future__ import annotations
@@ -9,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +27,54 @@ from torch import Tensor
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.state import MirasolState, named_tensors, with_named
 
+from .distributed import World, load_shards, save_shards, whole
 from .optimizer import Optimizers
 
-STATE = "state.safetensors"
+ALONE = World(0, 1, torch.device("cpu"))
 
 
-def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path) -> None:
-    """The files that `mirasol.load` and `from_pretrained` read."""
+@dataclass
+class Learner:
+    """What a run changes: the model, its optimizers, the moving average of its weights (name|average), if any."""
+
+    model: Mirasol
+    optimizers: Optimizers
+    average: dict[str, Tensor]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every parameter once, by its name."""
+        return {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything, by name."""
+        return {**self.weights(), **self.optimizers.state(), **self.average}
+
+    @torch.no_grad()
+    def follow(self, share: float) -> None:
+        """After a step: the average moves towards the weights, keeping `share` of what it was."""
+        for name, parameter in self.model.named_parameters():
+            if (average := self.average.get(f"{name}|average")) is not None:
+                average.lerp_(parameter.detach(), 1 - share)
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """What a user gets, whole, on the CPU: the average where there is one. All processes must call it."""
+        return {name: whole(self.average.get(f"{name}|average", value)).cpu() for name, value in self.weights().items()}
+
+
+def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+    """The files that `mirasol.load` and `from_pretrained` read; `weights` (by name) instead of the model's own."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights: dict[str, Tensor] = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    if model.sizes.tied:
-        weights.pop("lm_head.weight")
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    found = dict(model.named_parameters()) if weights is None else weights
+    save_file(
+        {name: value.detach().cpu().contiguous() for name, value in found.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    save_words(model, tokenizer, folder)
+
+
+def save_words(model: Mirasol, tokenizer: Tokenizer, folder: Path) -> None:
+    """The configuration and the tokenizer."""
     config = {
         "model_type": "mirasol",
         "architectures": ["MirasolForConditionalGeneration"],
@@ -44,42 +87,69 @@ def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path) -> None:
 def save(
     folder: Path,
     step: int,
-    model: Mirasol,
-    optimizers: Optimizers,
+    learner: Learner,
     tokenizer: Tokenizer,
     progress: dict[str, Any],
+    *,
     keep: int,
     state: MirasolState | None = None,
+    world: World = ALONE,
 ) -> Path:
-    """`folder/step-000123`, made under another name first; older ones beyond `keep` are removed. `state`: what the
-    next step goes on from, in training through time."""
+    """`folder/step-0000123`, made under another name first; older ones beyond `keep` are removed. `state`: what the
+    next step goes on from, in training through time. All processes must call it."""
     final, making = folder / f"step-{step:07d}", folder / f".making-{step:07d}"
-    shutil.rmtree(making, ignore_errors=True)
-    save_model(model, tokenizer, making)
-    save_file(optimizers.state(), making / "optimizer.safetensors")
+    if world.first:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+    world.wait()
+    if world.ranks == 1:
+        save_model(learner.model, tokenizer, making)
+        save_file(
+            {name: value.contiguous() for name, value in (learner.optimizers.state() | learner.average).items()},
+            making / "optimizer.safetensors",
+        )
+    else:
+        save_shards(learner.tensors(), making)
     if state is not None:
-        save_file({name: value.contiguous() for name, value in named_tensors(state).items()}, making / STATE)
-    (making / "progress.json").write_text(json.dumps({"step": step, **progress}))
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(making, final)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
+        (making / "states").mkdir(exist_ok=True)
+        tensors = {name: value.contiguous() for name, value in named_tensors(state).items()}
+        save_file(tensors, making / "states" / f"{world.rank}.safetensors")
+    world.wait()
+    if world.first:
+        save_words(learner.model, tokenizer, making)
+        (making / "progress.json").write_text(json.dumps({"step": step, "processes": world.ranks, **progress}))
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(making, final)
+        for old in sorted(folder.glob("step-*"))[:-keep]:
+            shutil.rmtree(old)
+    world.wait()
     return final
 
 
 def latest(folder: Path) -> Path | None:
+    """The newest checkpoint of a run."""
     found = sorted(folder.glob("step-*/progress.json"))
     return found[-1].parent if found else None
 
 
-def restore(path: Path, model: Mirasol, optimizers: Optimizers) -> dict[str, Any]:
-    """Fills model and optimizers; gives the progress."""
-    weights = load_file(path / "model.safetensors")
-    if model.sizes.tied:
-        weights["lm_head.weight"] = weights["decoder.embed.weight"]
-    model.load_state_dict(weights)
-    optimizers.restore(load_file(path / "optimizer.safetensors"))
+def restore(path: Path, learner: Learner) -> dict[str, Any]:
+    """Fills model, optimizers and average; gives the progress."""
+    tensors = {**learner.weights(), **learner.optimizers.blank_state(), **learner.average}
+    load_shards(tensors, path)
+    learner.optimizers.restore({name: value for name, value in tensors.items() if name not in learner.weights()})
     return json.loads((path / "progress.json").read_text())
+
+
+def restore_state(path: Path, model: Mirasol, world: World = ALONE) -> MirasolState | None:
+    """The state that a run through time goes on from; None where the checkpoint has none."""
+    if not (path / "states").is_dir():
+        return None
+    written = json.loads((path / "progress.json").read_text())["processes"]
+    if written != world.ranks:
+        raise ValueError(
+            f"{path} lies between two parts of its streams, whose states {written} processes hold: go on with as many"
+        )
+    return with_named(model.encoder.start(1), load_file(path / "states" / f"{world.rank}.safetensors"))
 
 
 def begin_with(path: Path, model: Mirasol) -> str:
@@ -107,10 +177,3 @@ def fingerprint(path: Path, starts: tuple[str, ...]) -> str:
             digest.update(name.encode())
             digest.update(value.float().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
-
-
-def restore_state(path: Path, model: Mirasol) -> MirasolState | None:
-    """The state that a run through time goes on from; None where the checkpoint has none."""
-    if not (path / STATE).is_file():
-        return None
-    return with_named(model.encoder.start(1), load_file(path / STATE))

@@ -22,7 +22,9 @@ class Optimisation:
     weight_decay: float = 0.02
     warmup: int = 200
     decay: float = 0.3
+    muon: bool = True  # false: AdamW for the matrices, too, at `other_rate`
     clip: float = 1.0  # largest norm of the gradient
+    average: float = 0.0  # share of the old in the moving average of the weights that is kept beside them; 0: none
     restarts: tuple[int, ...] = ()
     restart_rate: float = 0.5
 
@@ -38,22 +40,35 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run. `batches(first, last)` gives the iterable data set of the steps [first, last)."""
+    """A complete run. `batches(first, last)` gives what feeds the steps [first, last): a `SteppedBatches`, whose steps
+    can each be made by themselves, or an `ItemBatches`, which says what it has used (`mirasol.data`)."""
 
     name: str
     sizes: Sizes
     optimisation: Optimisation
-    batches: Any  # (first, last) -> IterableDataset of mirasol.data.examples.Batch
+    batches: Any  # (first, last) -> SteppedBatches or ItemBatches
     tokenizer: Any  # () -> tokenizers.Tokenizer
     evaluate: dict[str, Any] = field(default_factory=dict)  # what to score during training; see the CLI
-    start_from: str = ""  # folder of a checkpoint whose weights the run begins with, wherever names and shapes agree
-    effort_ramp: tuple[int, int] = (0, 0)  # steps between which the loss of effort (of a memory) comes in
-    frozen: tuple[str, ...] = ()  # starts of the names of parameters that stay as they are
+    data: str = ""  # what it learns from, in words, for the model card
     seed: int = 0
+
+    # What it begins with and what learns.
+    start_from: str = ""  # folder of a checkpoint whose weights the run begins with, wherever names and shapes agree
+    frozen: tuple[str, ...] = ()  # starts of the names of parameters that stay as they are
+    effort_ramp: tuple[int, int] = (0, 0)  # steps between which the loss of effort (of a memory) comes in
+    through_time: bool = False  # carry the state from batch to batch; see `Batch.first`
+
+    # How it computes.
+    accumulate: int = 1  # batches per step
+    bfloat16: bool = False  # compute in bfloat16; weights, gradients and optimizers stay in float32
+    recompute: bool = False  # activations of each block in the backward pass, instead of keeping them
+    compile: bool = False  # each block by torch.compile
     workers: int = 1
     threads: int = 0  # of the main process; 0 leaves it to torch
+
+    # What it writes, and when.
     log_every: int = 20
     evaluate_every: int = 1_000
     save_every: int = 500
-    through_time: bool = False  # carry the state from batch to batch; see `Batch.first`
     keep: int = 2  # checkpoints kept
+    max_hours: float = 0.0  # end there, with a checkpoint to go on from; 0: no limit

@@ -1,27 +1,33 @@
-"""One plain training loop, read from top to bottom.
+"""One plain training loop, read from top to bottom; alone, or as one of the processes that `torchrun` starts.
 
-Everything random is seeded by the step (data, masking), so a resumed run goes on exactly where it was.
+Everything random is seeded by the step and by the clip (data, masking), so a resumed run goes on exactly where it was,
+and it is the same run however many processes share its batches: each divides its losses by what all of them have.
 """
 
 from __future__ import annotations
 
-import json
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
-from mirasol.model.mirasol import Mirasol, count_parameters
+from mirasol.data.examples import Batch
+from mirasol.model.mirasol import Mirasol, count_parameters, loss_counts, with_weights
+from mirasol.model.sizes import Sizes
 from mirasol.model.state import MirasolState
 
 from . import checkpoint
+from .checkpoint import Learner
 from .config import Run
+from .distributed import World, separate_blocks, shard, whole, world
+from .meter import Meter, Record
 from .optimizer import Optimizers
 
-NAMED = ("loss", "text", "latent", "video", "audio", "effort", "spread")
 Evaluate = Callable[[Mirasol, Any], dict[str, float]]
 
 
@@ -32,83 +38,146 @@ def train(
     evaluate: Evaluate | None = None,
     report: Callable[[str], None] = print,
     tick: Callable[[int, int], None] = lambda done, steps: None,
-) -> Path:
-    """Runs (or goes on with) `run` in the folder `out`; gives the folder of the finished model. `report` gets lines of
-    text, `tick` the steps done and the steps in all after every step.
+) -> Path | None:
+    """Runs (or goes on with) `run` in the folder `out`; gives the folder of the finished model, None where the run was
+    ended before its last step (by `max_hours` or by SIGTERM). `report` gets lines of text, `tick` the steps done and
+    the steps in all after every step.
 
     out/step-*/   checkpoints      out/log.jsonl   a line per `log_every` steps      out/model/   the result
+    out/left_out.jsonl   what could not be read
     """
-    if run.threads:
-        torch.set_num_threads(run.threads)
+    with world() as here:
+        if run.threads:
+            torch.set_num_threads(run.threads)
+        out.mkdir(parents=True, exist_ok=True)
+        say = report if here.first else lambda line: None
+        tokenizer = run.tokenizer()
+        learner = begin(run, here, say)
+        progress: dict[str, Any] = {"step": 0, "hours": 0.0, "used": None}
+        carried: MirasolState | None = None  # from step to step, where a batch goes on with the last one's clips
+        if (last := checkpoint.latest(out)) is not None:
+            progress = checkpoint.restore(last, learner)
+            carried = checkpoint.restore_state(last, learner.model, here)
+            say(f"going on from {last} (step {progress['step']})")
+        steps, first = run.optimisation.steps, progress["step"]
+        learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
+        source = run.batches(first, steps)
+        batches = source.feed(workers=run.workers, rank=here.rank, ranks=here.ranks, state=progress["used"])
+        record = Record(out, run, here, say, done=first, hours=progress["hours"])
+        done, stopping = first, False
+        with Ending() as ending:
+            while done < steps and not stopping:
+                meter = record.meter
+                drawn = [draw(batches, here, run, meter) for _ in range(run.accumulate)]
+                counts, asked_to_stop = agree(drawn, here, ending.asked or record.over(run.max_hours))
+                for batch in drawn:
+                    state = None if batch.first else carried
+                    output = forward(run, learner.model, batch, state, counts, done, here)
+                    loss = output.loss - (1 - effort_share(run, done)) * run.sizes.effort_weight * output.effort
+                    (loss / run.accumulate).backward()
+                    carried = output.state.detach() if run.through_time else None
+                    meter.add(output, batch)
+                norm = whole(clip_grad_norm_(learning, run.optimisation.clip))
+                if not torch.isfinite(norm):
+                    raise ValueError(
+                        f"the loss is not a number at step {done}; lower the learning rate and resume from {out}"
+                    )
+                factor = learner.optimizers.step(done)
+                learner.follow(run.optimisation.average)
+                meter.count(norm)
+                done += 1
+                tick(done, steps)
+                stopping = asked_to_stop
+                if done % run.log_every == 0 or done == steps or stopping:
+                    record.line(done, factor)
+                if evaluate is not None and (done % run.evaluate_every == 0 or done == steps):
+                    scores = evaluate_whole(run, learner, here, lambda model: evaluate(model, tokenizer))
+                    record.scores(done, scores)
+                if done % run.save_every == 0 or done == steps or stopping:
+                    used = source.merge(here.gather(source.state()))
+                    going = {"hours": record.hours(), "used": used}
+                    checkpoint.save(out, done, learner, tokenizer, going, keep=run.keep, state=carried, world=here)
+        record.left_out(here.gather(source.report()))
+        if done < steps:
+            say(f"ended after step {done} of {steps}; the same command goes on from there")
+            return None
+        weights = learner.best_weights()
+        if here.first:
+            checkpoint.save_model(learner.model, tokenizer, out / "model", weights)
+        here.wait()
+        return out / "model"
+
+
+def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
+    """The model as it is before the first step, on its device and sharded, with its optimizers."""
     torch.manual_seed(run.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    model, tokenizer = Mirasol(run.sizes), run.tokenizer()
+    model = Mirasol(run.sizes)
     if run.start_from:
-        report(checkpoint.begin_with(Path(run.start_from), model))
+        say(checkpoint.begin_with(Path(run.start_from), model))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not name.startswith(run.frozen or ("*",)))
-    optimizers = Optimizers(model, run.optimisation)
-    progress: dict[str, Any] = {"step": 0, "hours": 0.0}
-    carried: MirasolState | None = None  # from step to step, where a batch goes on with the last one's clips
-    if (last := checkpoint.latest(out)) is not None:
-        progress = checkpoint.restore(last, model, optimizers)
-        carried = checkpoint.restore_state(last, model)
-        report(f"going on from {last} (step {progress['step']})")
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    steps, first = run.optimisation.steps, progress["step"]
-    report(f"{run.name}: {count_parameters(model) / 1e6:.2f} M parameters, steps {first} to {steps}")
+    say(
+        f"{run.name}: {count_parameters(model) / 1e6:.2f} M parameters on {here.device}"
+        + (f" and {here.ranks - 1} more" if here.ranks > 1 else "")
+    )
+    model.train().to(here.device)
+    if run.recompute:
+        from .recompute import recompute_blocks
 
-    board = open_board(out)
-    loader = DataLoader(
-        run.batches(first, steps), batch_size=None, num_workers=run.workers,
-        prefetch_factor=8 if run.workers else None, persistent_workers=False,
-    )  # fmt: skip
-    began, waited, window, meter = time.monotonic(), 0.0, time.monotonic(), Meter()
-    batches = iter(loader)
-    for step in range(first, steps):
-        before = time.monotonic()
-        batch = next(batches)
-        waited += time.monotonic() - before
-        torch.manual_seed(run.seed * 1_000_003 + step)  # of the masking
-        model.train()
-        state = None if batch.first else carried
-        output = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, state)
-        loss = output.loss - (1 - effort_share(run, step)) * run.sizes.effort_weight * output.effort
-        loss.backward()
-        carried = output.state.detach() if run.through_time else None
-        norm = torch.nn.utils.clip_grad_norm_(learning, run.optimisation.clip)
-        if not torch.isfinite(norm):
-            raise ValueError(f"the loss is not a number at step {step}; lower the learning rate and resume from {out}")
-        factor = optimizers.step(step)
-        meter.add(output, norm, batch)
-        done = step + 1
-        tick(done, steps)
-        hours = progress["hours"] + (time.monotonic() - began) / 3600
-        if done % run.log_every == 0 or done == steps:
-            seconds = time.monotonic() - window
-            line = {
-                "step": done,
-                **meter.means(),
-                "rate": round(factor, 4),
-                "clips_per_s": round(meter.clips / seconds, 2),
-                "snippets_per_s": round(meter.snippets / seconds, 1),
-                "waited": round(waited / seconds, 3),
-                "hours": round(hours, 4),
-            }
-            write_line(out / "log.jsonl", line, board)
-            left = (steps - done) * seconds / max(1, meter.count) / 60
-            report(f"{shown(line)} of {steps}, {left:.0f} min left")
-            waited, window, meter = 0.0, time.monotonic(), Meter()
-        if evaluate is not None and (done % run.evaluate_every == 0 or done == steps):
-            model.eval()
-            scores = evaluate(model, tokenizer)
-            write_line(out / "log.jsonl", {"step": done, **{f"score/{k}": v for k, v in scores.items()}}, board)
-            report(shown({"step": done, **scores}))
-            window = time.monotonic() if meter.count == 0 else window
-        if done % run.save_every == 0 or done == steps:
-            checkpoint.save(out, done, model, optimizers, tokenizer, {"hours": hours}, run.keep, carried)
-    checkpoint.save_model(model.eval(), tokenizer, out / "model")
-    return out / "model"
+        recompute_blocks(model)
+    if run.compile:
+        for block in separate_blocks(model):
+            block.compile()
+    if here.ranks > 1:
+        shard(model, run.bfloat16)
+    average = {}
+    if run.optimisation.average:
+        average = {f"{name}|average": value.detach().clone() for name, value in model.named_parameters()}
+    return Learner(model, Optimizers(model, run.optimisation), average)
+
+
+def draw(batches: Iterator[Batch], here: World, run: Run, meter: Meter) -> Batch:
+    """The next batch, complete and on the device; waiting for it is counted."""
+    before = time.monotonic()
+    batch = next(batches)
+    meter.waited += time.monotonic() - before
+    like = torch.empty(0, device=here.device)
+    ids, labels, mask, rows = (
+        value.to(here.device) for value in (batch.ids, batch.labels, batch.text_mask, batch.rows)
+    )
+    inputs = batch.inputs.complete(run.sizes, like)
+    return Batch(inputs, ids, labels, mask, rows, batch.first, batch.seeds)
+
+
+def agree(drawn: list[Batch], here: World, stop: bool) -> tuple[Tensor, bool]:
+    """What the losses of a step are divided by (see `loss_counts`), the mean over its batches and over all processes;
+    and whether one of them wants to stop after it."""
+    counts = torch.stack([loss_counts(batch.inputs, batch.labels) for batch in drawn]).mean(dim=0)
+    agreed = here.mean(torch.cat([counts, counts.new_tensor([float(stop)])]))
+    return agreed[:-1], bool(agreed[-1] > 0)
+
+
+def forward(
+    run: Run, model: Mirasol, batch: Batch, state: MirasolState | None, counts: Tensor, step: int, here: World
+) -> Any:
+    """One pass of a batch; what is masked depends on the clip and the step alone."""
+    assert batch.inputs.snippet_mask is not None
+    seeds = batch.seeds
+    if seeds is None:
+        seeds = torch.arange(len(batch.inputs.snippet_mask)) * here.ranks + here.rank
+    hidden = hidden_tokens(seeds, step, batch.inputs.snippet_mask.shape[1], run.sizes).to(here.device)
+    with torch.autocast(here.device.type, torch.bfloat16, enabled=run.bfloat16):
+        return model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, state, counts, hidden)
+
+
+def hidden_tokens(seeds: Tensor, step: int, snippets: int, sizes: Sizes) -> Tensor:
+    """Which combined tokens are masked, (B, snippets, K): by the seed of each clip and the step, so that neither the
+    other clips of a batch nor its padding change it."""
+    rows = []
+    for seed in seeds.tolist():
+        chance = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+        rows.append(torch.rand(snippets, sizes.combined, generator=chance) < sizes.mask_rate)
+    return torch.stack(rows)
 
 
 def effort_share(run: Run, step: int) -> float:
@@ -117,43 +186,35 @@ def effort_share(run: Run, step: int) -> float:
     return 1.0 if step >= full else max(0.0, (step - begin) / (full - begin))
 
 
-def shown(line: dict[str, float]) -> str:
-    """A line of the log as people read it."""
-    return " ".join(f"{name} {value:.4g}" for name, value in line.items())
+def evaluate_whole(
+    run: Run, learner: Learner, here: World, evaluate: Callable[[Mirasol], dict[str, float]]
+) -> dict[str, float]:
+    """Scores of the model as a user would get it, made by the first process while the others wait."""
+    weights = learner.best_weights()
+    scores: dict[str, float] = {}
+    if here.first:
+        scores = evaluate(with_weights(run.sizes, weights))
+    here.wait()
+    return scores
 
 
-class Meter:
-    """Means of the named losses between two lines of the log."""
+class Ending:
+    """While it is open, SIGTERM asks for an end after the current step instead of killing the process."""
 
     def __init__(self) -> None:
-        self.sums = dict.fromkeys((*NAMED, "norm"), 0.0)
-        self.count = self.clips = self.snippets = 0
+        self.asked = False
+        self._before: Any = None
 
-    def add(self, output: Any, norm: torch.Tensor, batch: Any) -> None:
-        for name in NAMED:
-            self.sums[name] += float(getattr(output, name).detach())
-        self.sums["norm"] += float(norm)
-        self.count += 1
-        self.clips += len(batch.inputs.snippet_mask)
-        self.snippets += int(batch.inputs.snippet_mask.sum())
+    def __enter__(self) -> Ending:
+        try:
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+        except ValueError:  # not in the main thread: signals go elsewhere
+            self._before = None
+        return self
 
-    def means(self) -> dict[str, float]:
-        return {name: round(total / max(1, self.count), 5) for name, total in self.sums.items()}
+    def _ask(self, number: int, frame: Any) -> None:
+        self.asked = True
 
-
-def open_board(out: Path) -> Any:
-    """A TensorBoard writer where tensorboard is installed, else None."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(out / "tensorboard"))
-
-
-def write_line(path: Path, line: dict[str, float], board: Any) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    if board is not None:
-        for name, value in line.items():
-            if name != "step":
-                board.add_scalar(name, value, line["step"])
+    def __exit__(self, *rest: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)

@@ -1,0 +1,142 @@
+"""What a run tells of itself: means between two lines of the log, the lines, what was left out."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .config import Run
+from .distributed import World
+
+NAMED = ("loss", "text", "latent", "video", "audio", "effort", "spread")
+
+
+class Meter:
+    """Sums between two lines of the log, of this process."""
+
+    def __init__(self) -> None:
+        self.sums = dict.fromkeys(NAMED, 0.0)
+        self.began, self.waited, self.norm = time.monotonic(), 0.0, 0.0
+        self.steps = self.batches = self.clips = self.snippets = 0
+
+    def add(self, output: Any, batch: Any) -> None:
+        """The losses of one batch."""
+        for name in NAMED:
+            self.sums[name] += float(getattr(output, name).detach())
+        self.batches += 1
+        self.clips += len(batch.inputs.snippet_mask)
+        self.snippets += int(batch.inputs.snippet_mask.sum())
+
+    def count(self, norm: Tensor) -> None:
+        """One step is done."""
+        self.norm += float(norm)
+        self.steps += 1
+
+    def values(self) -> Tensor:
+        """Per step and process: the losses, the norm, clips, snippets, the share of time spent waiting."""
+        steps, seconds = max(1, self.steps), max(1e-9, time.monotonic() - self.began)
+        losses = [self.sums[name] / max(1, self.batches) for name in NAMED]
+        return torch.tensor(
+            [*losses, self.norm / steps, self.clips / steps, self.snippets / steps, self.waited / seconds],
+            dtype=torch.float64,
+        )
+
+
+class Record:
+    """The log of a run: out/log.jsonl, TensorBoard, and lines for people; only the first process writes."""
+
+    def __init__(
+        self, out: Path, run: Run, here: World, say: Callable[[str], None], *, done: int, hours: float
+    ) -> None:
+        self.out, self.run, self.here, self.say = out, run, here, say
+        self.began, self.hours_before = time.monotonic(), hours
+        self.board = open_board(out) if here.first else None
+        self.meter = Meter()
+        say(f"steps {done} to {run.optimisation.steps}")
+
+    def hours(self) -> float:
+        """Trained, resumed runs added up."""
+        return self.hours_before + (time.monotonic() - self.began) / 3600
+
+    def over(self, most: float) -> bool:
+        """Whether the run has lasted so many hours; 0: never."""
+        return bool(most) and self.hours() >= most
+
+    def line(self, step: int, factor: float) -> None:
+        """One line of the log, of all steps since the last one. All processes must call it."""
+        meter, ranks = self.meter, self.here.ranks
+        rate = meter.steps / max(1e-9, time.monotonic() - meter.began)  # steps per second
+        *losses, norm, clips, snippets, waited = self.here.mean(meter.values()).tolist()
+        line = {
+            "step": step,
+            **{name: round(value, 5) for name, value in zip(NAMED, losses, strict=True)},
+            "norm": round(norm, 5),
+            "rate": round(factor, 4),
+            "clips_per_s": round(rate * clips * ranks, 2),
+            "snippets_per_s": round(rate * snippets * ranks, 1),
+            "media_s_per_s": round(rate * snippets * ranks * self.run.sizes.snippet_seconds, 1),
+            "waited": round(waited, 3),
+            "memory_gb": round(memory_in_use(self.here) / 1e9, 3),
+            "hours": round(self.hours(), 4),
+        }
+        self.write(line)
+        left = (self.run.optimisation.steps - step) / max(1e-9, rate) / 60
+        self.say(f"{shown(line)} of {self.run.optimisation.steps}, {left:.0f} min left")
+        self.meter = Meter()
+
+    def scores(self, step: int, scores: dict[str, float]) -> None:
+        """What an evaluation in between found; its time counts for nothing."""
+        self.write({"step": step, **{f"score/{name}": value for name, value in scores.items()}})
+        self.say(shown({"step": step, **scores}))
+        if not self.meter.steps:
+            self.meter.began = time.monotonic()
+
+    def write(self, line: dict[str, float]) -> None:
+        if not self.here.first:
+            return
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            for name, value in line.items():
+                if name != "step":
+                    self.board.add_scalar(name, value, line["step"])
+
+    def left_out(self, reports: list[dict[str, Any]]) -> None:
+        """Everything that could not be read, into out/left_out.jsonl, with one line for people."""
+        bad = [item for report in reports for item in report.get("bad", [])]
+        if not bad:
+            return
+        path = self.out / "left_out.jsonl"
+        if self.here.first:
+            path.write_text("".join(json.dumps(item) + "\n" for item in bad))
+        self.say(f"{len(bad)} items could not be used and were replaced by the next; {path} names them")
+
+
+def memory_in_use(here: World) -> int:
+    """The most bytes that this process has held: on the GPU where it works on one."""
+    if here.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(here.device)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def shown(line: dict[str, float]) -> str:
+    """A line of the log as people read it."""
+    return " ".join(f"{name} {value:.4g}" for name, value in line.items())
+
+
+def open_board(out: Path) -> Any:
+    """A TensorBoard writer where tensorboard is installed, else None."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out / "tensorboard"))

@@ -10,7 +10,7 @@ from mirasol import cli
 from mirasol.model.mirasol import count_parameters, on_meta
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-PARAMETERS = {"tiny": 3_698_640, "tiny_stream": 3_786_449}
+PARAMETERS = {"smoke": 275_848, "tiny": 3_698_640, "tiny_stream": 3_786_449}
 
 
 def test_no_recipe_is_forgotten() -> None:

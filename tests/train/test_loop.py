@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from mixed_run import mixed_run
 
 from mirasol.data.streams import StreamBatches
 from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
@@ -16,7 +21,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 from mirasol.train import checkpoint
 from mirasol.train.config import Optimisation, Run
-from mirasol.train.loop import effort_share, train
+from mirasol.train.loop import begin, effort_share, train
 from mirasol.train.optimizer import Optimizers, orthogonalise
 
 SIZES = Sizes(
@@ -202,3 +207,64 @@ def test_the_loss_of_effort_comes_in_between_two_steps() -> None:
     ramp = replace(run(), effort_ramp=(100, 300))
     assert [effort_share(ramp, step) for step in (0, 100, 200, 300, 900)] == [0, 0, 0.5, 1, 1]
     assert effort_share(run(), 0) == 1
+
+
+def test_a_kill_at_any_moment_loses_at_most_the_newest_checkpoint(tmp_path: Path) -> None:
+    """Killed after a step, then while a checkpoint is written, then between two: in the end every loss is the same,
+    bit for bit, and so is the model."""
+    whole = train(mixed_run(steps=7, save_every=2), tmp_path / "whole", report=lambda line: None)
+    program = Path(__file__).with_name("mixed_run.py")
+    for option, step, newest in (("--kill-at", 3, 2), ("--kill-saving", 4, 2), ("--kill-at", 5, 4)):
+        command = [sys.executable, str(program), str(tmp_path / "killed"), "--steps", "7", "--save-every", "2"]
+        done = subprocess.run([*command, option, str(step)], check=False, capture_output=True, timeout=200)
+        assert done.returncode == -signal.SIGKILL
+        assert checkpoint.latest(tmp_path / "killed") == tmp_path / f"killed/step-{newest:07d}"
+    again = train(mixed_run(steps=7, save_every=2), tmp_path / "killed", report=lambda line: None)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    logs = [[json.loads(line) for line in (tmp_path / name / "log.jsonl").open()] for name in ("whole", "killed")]
+    curves = [{line["step"]: (line["loss"], line["norm"]) for line in log} for log in logs]
+    assert curves[0] == curves[1]
+    assert not list((tmp_path / "killed").glob(".making-*"))
+
+
+def test_a_run_ends_in_time_and_goes_on(tmp_path: Path) -> None:
+    """Out of time, or asked to end: a checkpoint is there, and no model yet; the next call goes on from it."""
+    short = replace(run(), max_hours=1e-9)
+    said: list[str] = []
+    assert train(short, tmp_path / "broken", report=said.append) is None
+    assert "ended after step 1 of 6" in said[-1]
+
+    def ask(done: int, steps: int) -> None:
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train(run(), tmp_path / "broken", report=said.append, tick=ask) is None
+    assert "ended after step 4 of 6" in said[-1]
+    assert not (tmp_path / "broken" / "model").exists()
+    whole = train(run(), tmp_path / "whole", report=said.append)
+    again = train(run(), tmp_path / "broken", report=said.append)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_moving_average_is_what_users_get(tmp_path: Path) -> None:
+    """Its share of the old decides; kept through a resume."""
+    how = replace(run().optimisation, average=0.7)
+    averaged = replace(run(), optimisation=how)
+    learner = begin(averaged, checkpoint.ALONE, lambda line: None)
+    expected = {name: parameter.detach().clone() for name, parameter in learner.model.named_parameters()}
+    for _ in range(3):
+        for name, parameter in learner.model.named_parameters():
+            parameter.data += 1
+            expected[name] = 0.7 * expected[name] + 0.3 * parameter.data
+        learner.follow(0.7)
+    found = learner.best_weights()
+    assert all(torch.allclose(value, expected[name], atol=1e-5) for name, value in found.items())
+    whole = train(averaged, tmp_path / "whole", report=lambda line: None)
+    train(replace(averaged, max_hours=1e-9), tmp_path / "broken", report=lambda line: None)
+    again = train(averaged, tmp_path / "broken", report=lambda line: None)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    plain = Mirasol.load(train(run(), tmp_path / "plain", report=lambda line: None)).state_dict()
+    assert any(not torch.equal(first[name], plain[name]) for name in first)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
+from os import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def save(
         save_words(learner.model, tokenizer, making)
         (making / "progress.json").write_text(json.dumps({"step": step, "processes": world.ranks, **progress}))
         shutil.rmtree(final, ignore_errors=True)
-        os.replace(making, final)
+        replace(making, final)
         for old in sorted(folder.glob("step-*"))[:-keep]:
             shutil.rmtree(old)
     world.wait()

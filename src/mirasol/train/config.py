@@ -40,8 +40,8 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run. `batches(first, last)` gives what feeds the steps [first, last): a `SteppedBatches`, whose steps
-    can each be made by themselves, or an `ItemBatches`, which says what it has used (`mirasol.data`)."""
+    """A complete run. `batches(first, last)` gives the batches [first, last), `accumulate` of them for each step: a
+    `SteppedBatches`, each of which can be made by itself, or an `ItemBatches`, which says what it has used."""
 
     name: str
     sizes: Sizes

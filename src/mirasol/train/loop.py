@@ -61,7 +61,7 @@ def train(
             say(f"going on from {last} (step {progress['step']})")
         steps, first = run.optimisation.steps, progress["step"]
         learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
-        source = run.batches(first, steps)
+        source = run.batches(first * run.accumulate, steps * run.accumulate)
         batches = source.feed(workers=run.workers, rank=here.rank, ranks=here.ranks, state=progress["used"])
         record = Record(out, run, here, say, done=first, hours=progress["hours"])
         done, stopping = first, False

@@ -20,16 +20,32 @@ if TYPE_CHECKING:
 @app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A Python file with a function recipe().", show_default=False)],
+    data: Annotated[
+        str | None,
+        typer.Option(help="What to learn from: a manifest, a folder of videos, or shards; see docs/data.md."),
+    ] = None,
+    start_from: Annotated[str | None, typer.Option("--from", help="A model to begin with: a name or a folder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME otherwise.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train for so many steps instead.")] = None,
+    max_hours: Annotated[float | None, typer.Option(help="End after so many hours, ready to go on.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that make batches.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Anything else that the recipe takes.")
+    ] = None,
 ) -> None:
-    """Train a model by a recipe; a folder that holds checkpoints is gone on with."""
+    """Train a model by a recipe; a folder that holds checkpoints is gone on with.
+
+    On several devices: torchrun --nproc-per-node 8 -m mirasol train RECIPE
+    """
     from dataclasses import replace
 
-    run = load_recipe(recipe)
+    given = {"data": data, "start_from": start_from, "steps": steps}
+    given = {name: value for name, value in given.items() if value is not None}
+    run = load_recipe(recipe, {**given, **dict(map(setting, settings or ()))})
     if steps is not None:
         run = replace(run, optimisation=replace(run.optimisation, steps=steps))
+    if max_hours is not None:
+        run = replace(run, max_hours=max_hours)
     if workers is not None:
         run = replace(run, workers=workers)
     from mirasol.train.loop import train as train_run
@@ -46,11 +62,48 @@ def train(
             tick(at[0], run.optimisation.steps, say=line)
 
         model = train_run(run, out, evaluate=evaluation(run), report=report, tick=count)
-    typer.echo(f'the model is in {model}; try: {program()} ask FILE "question" --model {model}')
+    if model is not None:
+        typer.echo(f'the model is in {model}; try: {program()} ask FILE "question" --model {model}')
 
 
-def load_recipe(path: Path) -> Run:
-    """Runs a recipe file, which the user named, and gives its run."""
+def setting(words: str) -> tuple[str, str]:
+    """`name=value` in two."""
+    name, equals, value = words.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"expected --set NAME=VALUE, found {words!r}")
+    return name, value
+
+
+def as_recipe_takes(recipe: Callable[..., Any], given: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What was given on the command line in the types of the recipe's own defaults; `ValueError` for what it does not
+    take. The number of steps is left out where a recipe does not ask for it."""
+    import inspect
+
+    takes = inspect.signature(recipe).parameters
+    found = {}
+    for name, value in given.items():
+        if name not in takes:
+            if name == "steps":
+                continue
+            known = ", ".join(takes) or "nothing"
+            raise ValueError(f"{path.name} takes no {name!r}: recipe() there takes {known}")
+        default = takes[name].default
+        kind = type(default) if default is not inspect.Parameter.empty and default is not None else str
+        if kind is bool and isinstance(value, str):
+            if value.lower() not in ("true", "false"):
+                raise ValueError(f"expected {name}=true or {name}=false, found {value!r}")
+            value = value.lower() == "true"
+        try:
+            found[name] = kind(value)
+        except ValueError:
+            raise ValueError(f"expected {name} as {kind.__name__}, such as {default!r}, found {value!r}") from None
+    if missing := [n for n, p in takes.items() if p.default is inspect.Parameter.empty and n not in found]:
+        raise ValueError(f"{path.name} needs {', '.join(missing)}: give " + " ".join(f"--{n} ..." for n in missing))
+    return found
+
+
+def load_recipe(path: Path, given: dict[str, Any] | None = None) -> Run:
+    """Runs a recipe file, which the user named, and gives its run; `given` goes to its function."""
     import importlib.util
 
     from mirasol.train.config import Run
@@ -66,7 +119,7 @@ def load_recipe(path: Path) -> Run:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise ValueError(f"{path} is not Python: {error}") from error
-    run = module.recipe() if hasattr(module, "recipe") else None
+    run = module.recipe(**as_recipe_takes(module.recipe, given or {}, path)) if hasattr(module, "recipe") else None
     if not isinstance(run, Run):
         raise ValueError(f"expected a function recipe() in {path} that gives a mirasol.train.config.Run, found none")
     return run

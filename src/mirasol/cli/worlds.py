@@ -15,9 +15,11 @@ from .common import app, program, progress_bar
 def inspect(
     preset: Annotated[str, typer.Option(help="tiny, small, base or 3b.")] = "tiny",
     model: Annotated[str | None, typer.Option(help="A model instead: its name or its folder.")] = None,
+    snippets: Annotated[int, typer.Option(min=1, help="Operations are counted for a clip of so many snippets.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="The numbers as one JSON object.")] = False,
 ) -> None:
-    """Parameters by component, tokens per snippet and bytes of a stream's state; no weights are made."""
+    """Parameters, operations and memory of training by component, tokens per snippet, bytes of a stream's state."""
+    from mirasol.model.flops import Work
     from mirasol.model.inspection import inspect as numbers_of
     from mirasol.model.sizes import PRESETS, Sizes
 
@@ -29,7 +31,7 @@ def inspect(
         sizes, name = PRESETS[preset], f"preset {preset}"
     else:
         raise ValueError(f"no preset {preset!r}; expected one of {', '.join(PRESETS)}")
-    numbers = numbers_of(sizes)
+    numbers = numbers_of(sizes, Work(snippets))
     typer.echo(json.dumps(numbers) if as_json else inspection_text(name, numbers))
 
 

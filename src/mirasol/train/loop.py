@@ -95,10 +95,10 @@ def train(
                     scores = evaluate_whole(run, learner, here, lambda model: evaluate(model, tokenizer))
                     record.scores(done, scores)
                 if done % run.save_every == 0 or done == steps or stopping:
+                    record.left_out(here.gather(source.report()))
                     used = source.merge(here.gather(source.state()))
                     going = {"hours": record.hours(), "used": used}
                     checkpoint.save(out, done, learner, tokenizer, going, keep=run.keep, state=carried, world=here)
-        record.left_out(here.gather(source.report()))
         if done < steps:
             say(f"ended after step {done} of {steps}; the same command goes on from there")
             return None

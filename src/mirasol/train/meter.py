@@ -156,14 +156,16 @@ class Record:
                     self.board.add_scalar(name, value, line["step"])
 
     def left_out(self, reports: list[dict[str, Any]]) -> None:
-        """Everything that could not be read, into out/left_out.jsonl, with one line for people."""
+        """What could not be used so far goes into out/left_out.jsonl, each item once; one line for people."""
         bad = [item for report in reports for item in report.get("bad", [])]
-        if not bad:
+        if not (bad and self.here.first):
             return
         path = self.out / "left_out.jsonl"
-        if self.here.first:
-            path.write_text("".join(json.dumps(item) + "\n" for item in bad))
-        self.say(f"{len(bad)} items could not be used and were replaced by the next; {path} names them")
+        before = path.read_text().splitlines() if path.is_file() else []
+        lines = dict.fromkeys([*before, *map(json.dumps, bad)])
+        path.write_text("".join(f"{line}\n" for line in lines))
+        if len(lines) > len(before):
+            self.say(f"{len(lines)} items so far could not be used and were replaced; {path} names them")
 
 
 def memory_in_use(here: World) -> int:

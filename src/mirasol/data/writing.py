@@ -66,10 +66,14 @@ class ShardWriter:
     def __len__(self) -> int:
         return len(self._places)
 
+    @property
+    def base(self) -> str:
+        """The name of the next example."""
+        return f"{self.path.stem.rpartition('-')[2]}-{len(self):05d}"
+
     def add(self, media: Sequence[tuple[str, Place | bytes]], pairs: Pairs, **more: Any) -> None:
         """One example: (ending, contents) of each of its files, then its texts; `more` stands beside them."""
-        base = f"{self.path.stem.rpartition('-')[2]}-{len(self):05d}"
-        start = self._tar.offset
+        base, start = self.base, self._tar.offset
         for ending, contents in media:
             self._file(f"{base}.{ending}", contents)
         told = {"pairs": [{"prompt": prompt, "target": target} for prompt, target in pairs], **more}

@@ -2,12 +2,14 @@
 
     python benchmarks/bench_loader.py speed [--workers 1] [--rounds 5] [--preset small] [--size 360x640]
     python benchmarks/bench_loader.py damaged [--examples 10000] [--epochs 1] [--workers 1]
+    python benchmarks/bench_loader.py listed [--examples 200000]
 
 speed     clips per second of `ItemBatches` (frames, log-mel, ids, batches) beside the shortest PyAV loop that decodes
           the same clips: one scaler, the frames on screen at the instants of the model, the sound resampled; as many
           processes, one thread each. Rounds by turns, medians. On a busy machine CPU seconds are the steadier number.
 damaged   shards in which one example of a hundred is broken in one of several ways: all that is named is broken, all
           that is broken is named, and the memory of all processes after each epoch.
+listed    what a list of so many items takes: bytes of memory each, seconds to open, microseconds to look one up.
 """
 
 from __future__ import annotations
@@ -263,10 +265,60 @@ def damaged(options: argparse.Namespace, folder: Path) -> None:
     print(json.dumps(reasons, indent=2))
 
 
+# -- listed
+
+
+def write_lists(folder: Path, examples: int) -> dict[str, Path]:
+    """A manifest, and shards of 10 000 examples that take no room on disk but for their indexes."""
+    caption = "somebody walks along a street and a dog barks"
+    with (folder / "data.jsonl").open("w") as file:
+        for number in range(examples):
+            row = {
+                "file": f"videos/{number // 1_000:05d}/{number:08d}.mp4",
+                "start": 1.5,
+                "end": 11.5,
+                "caption": caption,
+            }
+            file.write(json.dumps(row) + "\n")
+    shards = folder / "shards"
+    shards.mkdir()
+    for first in range(0, examples, 10_000):
+        writer = ShardWriter(shards / f"data-{first // 10_000:06d}.tar")
+        for _ in range(min(10_000, examples - first)):
+            writer.add([("mp4", b"here a film would be")], ((None, caption),))
+        writer.close()
+    return {"manifest (.jsonl)": folder / "data.jsonl", "shards": shards}
+
+
+def open_and_look(path: Path) -> tuple[float, float, float]:
+    """In a process of its own: (bytes for each item, CPU seconds to open, CPU seconds to look one up)."""
+
+    def held() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before, begun = held(), time.process_time()
+    items = open_items(path)
+    took, memory = time.process_time() - begun, held() - before
+    chance, begun = random.Random(0), time.process_time()
+    for _ in range(2_000):
+        items[chance.randrange(len(items))]
+    return memory / len(items), took, (time.process_time() - begun) / 2_000
+
+
+def listed(options: argparse.Namespace, folder: Path) -> None:
+    print(
+        "| list | bytes of memory per item | CPU seconds to open | CPU microseconds to look one up |\n|---|---:|---:|---:|"
+    )
+    for name, path in write_lists(folder, options.examples).items():
+        with multiprocessing.Pool(1) as pool:
+            memory, took, look = pool.apply(open_and_look, (path,))
+        print(f"| {name} | {memory:.0f} | {took:.1f} | {look * 1e6:.0f} |")
+
+
 def main() -> None:
-    """One of the two."""
+    """One of the three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "damaged"))
+    parser.add_argument("what", choices=("speed", "damaged", "listed"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--preset", default="small", choices=PRESETS, help="speed: whose frames and sound")
@@ -274,12 +326,12 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=6, help="speed: how many")
     parser.add_argument("--seconds", type=float, default=6.0, help="speed: of each")
     parser.add_argument("--clips", type=int, default=48, help="speed: of one round")
-    parser.add_argument("--examples", type=int, default=10_000, help="damaged: how many")
+    parser.add_argument("--examples", type=int, default=10_000, help="damaged, listed: how many")
     parser.add_argument("--epochs", type=int, default=1, help="damaged: how often all are seen")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        {"speed": speed, "damaged": damaged}[options.what](options, Path(folder))
+        {"speed": speed, "damaged": damaged, "listed": listed}[options.what](options, Path(folder))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ class ShardWriter:
         size = self._making.stat().st_size
         index = {"bytes": size, "sha256": digest_of(str(self._making)), "places": self._places}
         os.replace(self._making, self.path)
-        write_whole(Path(f"{self.path}{INDEX}"), json.dumps({**index, "members": self._members}) + "\n")
+        write_whole(Path(f"{self.path}{INDEX}"), f"{json.dumps(index)}\n{json.dumps(self._members)}\n")
         return size
 
 
@@ -121,7 +121,7 @@ def faults(folder: str | Path) -> Iterator[str]:
         if not beside.is_file():
             yield f"{path} has no index"
             continue
-        index = json.loads(beside.read_text(encoding="utf-8"))
+        index, digests = map(json.loads, beside.read_text(encoding="utf-8").splitlines())
         if digest_of(path) == index["sha256"]:
             continue
         yield f"{path} is not as it was written"
@@ -132,6 +132,6 @@ def faults(folder: str | Path) -> Iterator[str]:
                     there[member.name] = digest_of(Member(path, member.name, member.offset_data, member.size))
                 except ValueError:  # the shard ends in it
                     there[member.name] = ""
-        for name, digest in index["members"].items():
+        for name, digest in digests.items():
             if there.get(name) != digest:
                 yield f"{path}: {name} is " + ("not as it was written" if name in there else "missing")

@@ -12,6 +12,8 @@ import pytest
 from mirasol.data.items import Item, Member
 from mirasol.data.opening import open_items
 from mirasol.data.shards import INDEX, ShardItems, scan, shard_paths
+from mirasol.media.toybox import make_scene
+from mirasol.media.toybox.files import write_scenes
 
 
 def write_shard(path: Path, files: dict[str, bytes], *, format: int = tarfile.PAX_FORMAT) -> None:
@@ -162,6 +164,15 @@ def test_what_is_wrong_is_one_line(name: str, tmp_path: Path) -> None:
     assert says in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 300
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="expected media with texts"):
-        (tmp_path / "empty").mkdir()
         open_items(tmp_path / "empty")
+
+
+def test_the_files_that_toybox_writes_can_be_learned_from(tmp_path: Path) -> None:
+    """`mirasol toybox` puts a scene's caption and questions beside its film."""
+    (path,) = write_scenes(tmp_path, 1, 3, "train", ".mp4", False, 1)
+    (item,) = open_items(tmp_path)
+    scene = make_scene(3, "train", seconds=1)
+    assert item.media == str(path)
+    assert set(item.pairs) == {(None, scene.caption), *((q.text, q.answer) for q in scene.questions)}

@@ -1,4 +1,4 @@
-"""The order of items: a permutation in every epoch, another in each, exact shares of a mixture, shards kept together."""
+"""The order of items: a permutation, another one in every epoch; exact shares of a mixture; shards kept together."""
 
 from __future__ import annotations
 

@@ -85,6 +85,7 @@ def test_cost_is_linear_where_snippets_stand_alone_and_not_where_they_look_back(
 def test_inspection_shows_them() -> None:
     numbers = inspect(PRESETS["small"], Work(3, 2, 10, 4))
     assert numbers["forward_flops"] == forward_flops(PRESETS["small"], Work(3, 2, 10, 4))
+    assert numbers["training_bytes"]["activations"] > 3 * numbers["training_bytes"]["activations_recomputing"] > 0
     assert numbers["work"] == {"snippets": 3, "texts": 2, "text_tokens": 10, "targets": 4}
 
 

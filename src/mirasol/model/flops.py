@@ -3,7 +3,7 @@
     forward_flops(sizes, Work(snippets=16)) -> {"tubes": ..., "vit": ..., "decoder_self": ..., ...}   of one clip
 
 Counted are matrix products, a multiplication and an addition as two operations, as `torch.utils.flop_counter` counts
-them and as a GPU's peak is stated; norms, activations, softmax and rotary angles are left out (they cost memory traffic).
+them and as a GPU's peak is stated; norms, nonlinearities, softmax and rotary angles are left out.
 Attention counts as the model computes it: all queries against all keys of a call, also where a mask hides them.
 """
 

@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 
 from mirasol.data.examples import Batch
 from mirasol.model.embeddings import CHANNELS
-from mirasol.model.flops import Work, training_flops
+from mirasol.model.flops import Work, optimizer_flops, training_flops
 from mirasol.model.footprint import kept_bytes, storage_bytes
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import IGNORE, Mirasol, count_parameters
@@ -169,6 +169,8 @@ def measure(
         "clips_per_s": clips / steps / total, "snippets_per_s": snippets / steps / total,
         "media_s_per_s": snippets / steps / total * sizes.snippet_seconds,
         "flops_per_step": flops // steps, "flops_per_s": flops / steps / total,
+        "forward_backward_flops_per_s": flops / steps / (spent["forward"] + spent["backward"]),
+        "optimizer_flops": optimizer_flops(sizes),
         "bytes": {
             "parameters": storage_bytes(model.parameters()), "gradients": gradients,
             "optimizer": storage_bytes(optimizers.state().values()), "activations": activations,

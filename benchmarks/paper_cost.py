@@ -9,7 +9,7 @@ from typing import Any
 
 from whole_clip import AUDIO_VIDEO, encoder_flops, whole_clip_flops
 
-from mirasol.model.flops import Work, forward_flops, training_flops
+from mirasol.model.flops import Work, forward_flops, optimizer_flops, training_flops
 from mirasol.model.footprint import activation_bytes, held
 from mirasol.model.layers import Block
 from mirasol.model.mirasol import CHUNK, on_meta
@@ -18,7 +18,8 @@ from mirasol.model.sizes import PRESETS, Sizes
 CLIPS, FRAMES = 3_000_000, 128
 TEXTS, TEXT_TOKENS, TARGETS = 1, 64, 16
 PEAK, SHARE = 989e12, 0.45  # bfloat16 without sparsity, of an H100 SXM or H200 by its data sheet; share that is reached
-GPUS, IN_A_NODE, CLIPS_PER_GPU = (1, 8, 64), 8, 4
+PLAIN = 67e12  # ... in float32, by the same sheet
+GPUS, IN_A_NODE, CLIPS_PER_GPU, BATCH = (1, 8, 64), 8, 4, 256  # a batch in several rounds where the GPUs are few
 NVLINK, NETWORK = 450e9, 50e9  # bytes per second of one GPU, one way: inside a node, and 400 Gbit/s between nodes
 HALF, FLOAT, GIB = 2, 4, 2**30
 
@@ -49,6 +50,18 @@ def hours(sizes: Sizes) -> str:
         each = [total / (PEAK * SHARE * count) / 3600 for count in GPUS]
         rows.append([what, f"{total:.3g}", *(f"{value:,.1f}" for value in each)])
     return table(["", "FLOP in all", *(f"hours on {count} GPU{'s' * (count > 1)}" for count in GPUS)], rows)
+
+
+def optimizer(sizes: Sizes) -> str:
+    """Muon's part of a step of the whole batch: done by every GPU for all matrices, or by each for its share."""
+    each = optimizer_flops(sizes)
+    rows = []
+    for count in GPUS:
+        computing = BATCH / count * sum(training_flops(sizes, work_of(sizes)).values()) / (PEAK * SHARE)
+        seconds = [each / rate / over for rate in (PLAIN, PEAK * SHARE) for over in (1, count)]
+        rows.append([count, f"{computing:.2f}", *(f"{value:.2f}" for value in seconds)])
+    head = ["GPUs", "s forward and backward", "s float32, each all", "shared", "s bfloat16, each all", "shared"]
+    return f"{each / 1e12:.1f} TFLOP a step.\n\n" + table(head, rows)
 
 
 def groups(sizes: Sizes) -> tuple[int, int]:
@@ -111,6 +124,7 @@ def paper(preset: str = "3b") -> str:
     parts = {
         f"Operations of one clip of {FRAMES} frames": operations(sizes),
         f"Hours for {CLIPS:,} clips": hours(sizes),
+        f"Muon beside a step on {BATCH} clips": optimizer(sizes),
         f"Memory of one GPU at {CLIPS_PER_GPU} clips each, GiB": memory(sizes),
         f"Communication of a step at {CLIPS_PER_GPU} clips per GPU": communication(sizes),
         f"TFLOP of a training step of {', '.join(AUDIO_VIDEO)} against frames": against_frames(sizes),

@@ -45,8 +45,10 @@ def part(name: str, entry: dict[str, Any]) -> str:
         ("waiting for data", f"{100 * entry['waiting_share']:.1f} %"),
         ("snippets per second", f"{entry['snippets_per_s']:.2f} ({entry['media_s_per_s']:.2f} s of media)"),
         ("operations per step", f"{entry['flops_per_step'] / 1e9:,.1f} GFLOP"),
+        ("... of the optimizer besides", f"{entry['optimizer_flops'] / 1e9:,.1f} GFLOP"),
         ("operations per second", f"{entry['flops_per_s'] / 1e9:,.1f} GFLOP/s"),
-        ("utilisation", f"{100 * entry['utilisation']:.1f} % of the matrix rate"),
+        ("utilisation", f"{share(entry, 'flops_per_s')} of the matrix rate, the optimizer's time included"),
+        ("... of forward and backward", f"{share(entry, 'forward_backward_flops_per_s')}"),
         *(
             (f"{kind}, MiB", f"{held[kind] / MIB:,.1f}")
             for kind in ("parameters", "gradients", "optimizer", "activations")
@@ -55,6 +57,11 @@ def part(name: str, entry: dict[str, Any]) -> str:
     ]
     lines = ["| what | measured |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)]
     return f"## {name}\n\n{rate}\n\n" + "\n".join(lines)
+
+
+def share(entry: dict[str, Any], rate: str) -> str:
+    """A rate against that of matrix products."""
+    return f"{100 * entry[rate] / entry['matrix_flops_per_s']:.1f} %"
 
 
 def batch_line(entry: dict[str, Any]) -> str:

@@ -66,7 +66,8 @@ def training_lines(numbers: dict[str, Any]) -> list[str]:
         f"{total / 1e9:,.1f} GFLOP",
         *(f"  {part:<16}{count / 1e9:>15,.2f}{100 * count / total:>8.1f} %" for part, count in forward.items()),
         f"training step: {numbers['training_flops'] / 1e9:,.1f} GFLOP, with recomputation at most "
-        f"{numbers['recomputing_flops'] / 1e9:,.1f}",
+        f"{numbers['recomputing_flops'] / 1e9:,.1f}; the optimizer's part, once a batch: "
+        f"{numbers['optimizer_flops'] / 1e9:,.1f}",
     ]
     kept = ", ".join(f"{part.replace('_', ' ')} {size / 2**20:,.1f}" for part, size in held.items())
     return [*lines, f"memory of that step at float32, MiB: {kept}"]

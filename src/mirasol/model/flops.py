@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from .embeddings import CHANNELS
 from .encoder import SECONDS_WIDTH
+from .mirasol import on_meta
 from .priority import STAMP_WIDTH
 from .sizes import Sizes
 
@@ -172,3 +175,14 @@ def training_flops(sizes: Sizes, work: Work, *, recompute: bool = False) -> dict
     if recompute:
         found.update({name: found[name] + forward[name] for name in RECOMPUTED})
     return found
+
+
+def optimizer_flops(sizes: Sizes, rounds: int = 5) -> int:
+    """Operations of one step of the optimizer, whatever the batch: Muon pulls the singular values of every linear
+    layer's matrix together in so many rounds of three products. AdamW has none."""
+    total = 0
+    for name, module in on_meta(sizes).named_modules():
+        if isinstance(module, nn.Linear) and name != "lm_head":
+            short, long = sorted(module.weight.shape)
+            total += rounds * (2 * linear(short, long, short) + linear(short, short, short))
+    return total

@@ -60,6 +60,15 @@ def test_losses_and_gradients_are_the_same_bits(combiner: str, seeds: int) -> No
     assert kept(other, inputs, ids) == size
 
 
+def test_every_other_block_and_no_block() -> None:
+    model = random_model(random_sizes(random.Random(1), "local", vit_layers=5))
+    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    assert recompute_blocks(model, every=2) == (len(blocks) + 1) // 2
+    assert [getattr(block, "gradient_checkpointing", False) for block in blocks[:3]] == [True, False, True]
+    with pytest.raises(ValueError, match="before sharding"):
+        recompute_blocks(model.lm_head)
+
+
 def test_state_carried_between_calls_still_learns(seeds: int) -> None:
     """Through time: the gradient of a second call reaches what the first one made."""
     sizes = random_sizes(random.Random(seeds), "causal", 2, 4, combiner_snippets=3, context_snippets=4)

@@ -36,20 +36,20 @@ def kept(sizes: Sizes, *, recompute: bool) -> int:
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)
-def test_activations_on_paper_are_within_a_tenth(combiner: str) -> None:
+def test_activations_on_paper_are_within_five_percent(combiner: str) -> None:
     for changes in ({}, {"av_width": 64, "av_mlp": 384, "reconstruct_video": False, "vit_layers": 5}):
         sizes = sizes_of(combiner, **changes)
         paper = sum(activation_bytes(sizes, WORK, batch=BATCH).values())
-        assert paper == pytest.approx(kept(sizes, recompute=False), rel=0.1)
+        assert paper == pytest.approx(kept(sizes, recompute=False), rel=0.05)
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)
-def test_with_recomputation_within_a_fifth(combiner: str) -> None:
+def test_with_recomputation_within_fifteen_percent(combiner: str) -> None:
     sizes = sizes_of(combiner)
     paper = activation_bytes(sizes, WORK, batch=BATCH, recompute=True)
     again = paper.pop("again")
     measured = kept(sizes, recompute=True)
-    assert sum(paper.values()) == pytest.approx(measured, rel=0.2)
+    assert sum(paper.values()) == pytest.approx(measured, rel=0.15)
     assert measured + again < 0.5 * kept(sizes, recompute=False)
 
 

@@ -154,7 +154,7 @@ def kept_bytes(model: nn.Module, forward: Callable[[], Any]) -> int:
     kept: weakref.WeakSet[_Kept] = weakref.WeakSet()
 
     def keep(tensor: Tensor) -> _Kept:
-        kept.add(found := _Kept(tensor))
+        kept.add(found := _Kept(tensor.detach()))  # with its history, a node's own output would hold on to the node
         return found
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda found: found.tensor):

@@ -8,8 +8,9 @@
     python benchmarks/bench_train.py --plot FILE.json                                 docs/frames.png from a sweep
 
 Batches are noise made beforehand, unless a recipe brings its own. The rate of matrix products that utilisation is
-stated against is measured in the same run on the same device: bfloat16 on a GPU, float32 on a CPU. What comes out is
-printed and kept in `benchmarks/results/train_<hardware>_<date>.md` and `.json`; a run of the same name replaces itself.
+stated against is measured in the same run on the same device: bfloat16 on a GPU, float32 on a CPU. Activations are what
+one forward keeps for its backward; on a GPU, bfloat16 copies of the weights are among them. What comes out is printed
+and kept in `benchmarks/results/train_<hardware>_<date>.md` and `.json`; a run of the same name replaces itself.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import gc
-import os
-import re
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -118,7 +117,10 @@ def peak_bytes(device: torch.device) -> int:
 
 def count_work(sizes: Sizes, batch: Batch) -> int:
     """Model operations of a step on this batch, as it is padded."""
-    clips, snippets = batch.inputs.snippet_mask.shape  # type: ignore[union-attr]
+    if not isinstance(batch.inputs, Inputs):
+        raise SystemExit("operations are counted from pictures and sound; this recipe's snippets were fused beforehand")
+    assert batch.inputs.snippet_mask is not None
+    clips, snippets = batch.inputs.snippet_mask.shape
     texts = len(batch.rows)
     counted = int((batch.labels[:, 1:] != IGNORE).sum())
     # Clips share the texts unevenly: the parts of the text side are linear in texts, so one text's cost is enough.
@@ -216,18 +218,18 @@ def largest(sizes: Sizes, work: Work, device: torch.device, recompute: bool) -> 
     optimizers = Optimizers(model, HOW)
 
     def fits(snippets: int) -> bool:
+        full = False
         try:
             batch = synthetic(sizes, 1, Work(snippets, work.texts, work.text_tokens, work.targets), device)
             loss_of(model, batch, device).backward()
             optimizers.step(0)
         except torch.OutOfMemoryError:
-            return False
-        finally:
-            model.zero_grad(set_to_none=True)
-            gc.collect()
-            torch.cuda.empty_cache()
-        print(f"{snippets} snippets ({snippets * sizes.frames} frames) fit", flush=True)
-        return True
+            full = True  # what the error holds on to is free once this clause is left
+        model.zero_grad(set_to_none=True)
+        gc.collect()
+        torch.cuda.empty_cache()
+        print(f"{snippets} snippets ({snippets * sizes.frames} frames): {'too many' if full else 'fit'}", flush=True)
+        return not full
 
     low, high = 0, 1
     while fits(high):
@@ -274,13 +276,6 @@ def sweep(sizes: Sizes, frames: list[int], device: torch.device) -> list[dict[st
     return rows
 
 
-def hardware(device: torch.device) -> str:
-    """A short name for file names."""
-    if device.type == "cuda":
-        return re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
-    return f"cpu{os.cpu_count()}"
-
-
 def main() -> None:
     """Measure, print, keep."""
     options = arguments()
@@ -319,7 +314,7 @@ def main() -> None:
         name += " recomputing" if options.recompute else ""
         found = measure(sizes, batches, device, options.steps, recompute=options.recompute, profile=options.profile)
         entry |= found | {"utilisation": found["flops_per_s"] / entry["matrix_flops_per_s"]}
-    from train_report import keep
+    from train_report import hardware, keep
 
     print(keep(options.out, hardware(device), str(datetime.date.today()), name, entry))
 

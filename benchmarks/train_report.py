@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
+
+import torch
 
 MIB = 2**20
 
 
+def hardware(device: torch.device) -> str:
+    """A short name for file names."""
+    if device.type == "cuda":
+        return re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
+    return f"cpu{os.cpu_count()}"
+
+
 def keep(folder: Path, hardware: str, date: str, name: str, entry: dict[str, Any]) -> str:
     """Adds a run to the files of this machine and day; gives its part of the Markdown."""
-    import torch
-
     path = folder / f"train_{hardware}_{date}.json"
     runs = json.loads(path.read_text())["runs"] if path.is_file() else {}
     runs[name] = entry

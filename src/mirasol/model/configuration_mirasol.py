@@ -71,7 +71,7 @@ class MirasolConfig(PreTrainedConfig):
 
     @property
     def head_dim(self) -> int:
-        return self.hidden_size // self.num_attention_heads
+        return self.model_sizes.text_head
 
     @property
     def max_position_embeddings(self) -> int:

@@ -61,9 +61,21 @@ def seconds_features(seconds: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
 
 
-def rotary(positions: Tensor, head_width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (B, 1, Q, head_width / 2) for whole-number positions (B, Q)."""
+def rotary(
+    positions: Tensor, head_width: int, base: float = 10_000.0, scaling: tuple[float, ...] = ()
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (B, 1, Q, head_width / 2) for whole-number positions (B, Q).
+
+    `scaling`, see `Sizes.text_rope_scaling`: angles that turn slowly (less than the low factor's rounds over the
+    positions before scaling) are divided by the factor, fast ones stay, between them it is blended (Llama 3.1).
+    """
     steps = torch.arange(head_width // 2, dtype=torch.float64, device=positions.device)
-    angles = positions.double().unsqueeze(-1) * base ** (-2 * steps / head_width)
+    speeds = base ** (-2 * steps / head_width)
+    if scaling:
+        factor, low, high, before = scaling
+        rounds = before * speeds / (2 * math.pi)
+        keep = ((rounds - low) / (high - low)).clamp(0, 1)
+        speeds = keep * speeds + (1 - keep) * speeds / factor
+    angles = positions.double().unsqueeze(-1) * speeds
     angles = rearrange(angles, "b q d -> b 1 q d")
     return angles.cos().float(), angles.sin().float()

@@ -3,7 +3,8 @@
 ids (B, T) and context (B, C, width of the audio-video side) -> hidden states (B, T, D); the output layer `lm_head`
 of the whole model makes logits (B, T, V) of them. Rotary positions, RMSNorm, gated MLP; every block, or every n-th,
 has a cross-attention, gated where `Sizes.cross_gate` says so. Other fields of `Sizes` (`text_*`) make it any decoder of
-the Llama family: without context, or with gates at zero, it is that language model. With `caches` a call holds only the new ids; a filled context cache makes the context unnecessary.
+the Llama family: without context, or with gates at zero, it is that language model. With `caches` a call holds only the
+new ids; a filled context cache makes the context unnecessary.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ class Decoder(nn.Module):
         return self.norm(x), kept
 
     def looks(self, ids: Tensor, context: Tensor, context_mask: Tensor) -> Tensor:
-        """Where each position of the text (B, T), without padding, looks in the context: (B, T, C), mean over the blocks
-        that look.
+        """Where each position of the text (B, T), without padding, looks in the context: (B, T, C), mean over those
+        blocks that look.
 
         For pictures that explain an answer; `forward` does not make these weights.
         """

@@ -112,9 +112,9 @@ class Sizes:
     vit_layer_scale: bool = False  # a learned scale for each channel of what a block adds
     vit_pre_norm: bool = False  # a LayerNorm before the first block
     vit_extra: int = 0  # learned tokens (class, registers) beside those of a snippet; they go no further than the ViT
-    token_norm: bool = True  # a LayerNorm after the linear layer of each tube and patch
-    picture_grid: tuple[int, ...] = ()  # rows, columns of learned positions of the picture; empty: fixed sine-cosine
-    sound_grid: tuple[int, ...] = ()  # the same of the spectrogram
+    # Rows and columns of learned positions, and no LayerNorm on the tokens; empty: sine-cosine, and a LayerNorm.
+    picture_grid: tuple[int, ...] = ()
+    sound_grid: tuple[int, ...] = ()
     patch_stride: tuple[int, ...] = ()  # steps between spectrogram patches; empty: as large as they are
 
     def __post_init__(self) -> None:
@@ -194,6 +194,12 @@ class Sizes:
         if min(rows, columns) < 1:
             raise ValueError(f"a patch of {self.patch} does not fit a spectrogram of {self.mels}x{self.columns}")
         return rows, columns
+
+    @property
+    def patch_steps(self) -> tuple[int, int]:
+        """Mel bins and columns from one spectrogram patch to the next."""
+        down, across = self.patch_stride or self.patch
+        return down, across
 
     @property
     def tube_tokens(self) -> int:

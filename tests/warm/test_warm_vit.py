@@ -67,8 +67,8 @@ def square(side: int) -> Any:
 def test_features_of_a_still_are_those_of_the_original(name: str, tmp_path: Path) -> None:
     original = save_vit(name, tmp_path)
     mean, deviation = FAMILIES[original.config.model_type][1]
-    # The others can be asked for pictures of another size, and scale their positions as we do (DINOv2 with registers has
-    # a kernel of its own for that).
+    # The others can be asked for pictures of another size, and scale positions as we do (DINOv2 with registers has a
+    # kernel of its own for that).
     sides = (30,) if name in ("CLIP", "SigLIP", "DINOv2 with registers") else (30, 50)
     for side in sides:
         still_tube = ((1, 5, 5), (4, 5, 5), (1, 0, 0))

@@ -27,6 +27,11 @@ class Origin:
     licence: str
     gguf: str = ""
 
+    @property
+    def title(self) -> str:
+        """The name for config.json and the card: of a file or folder its own name, without where it lay."""
+        return Path(self.name).name if Path(self.name).exists() else self.name
+
     def config(self) -> Any:
         """The configuration as transformers reads it, with the defaults of its family; never remote code."""
         from transformers import AutoConfig

@@ -59,7 +59,7 @@ def load_text(model: str | Path, *, positions: int | None = None, licence: str =
     if origin.gguf:
         notes = (*notes, "GGUF: weights were dequantised to float32")
     source = {
-        "part": "text", "name": origin.name, "family": FAMILIES[config.model_type], "licence": origin.licence,
+        "part": "text", "name": origin.title, "family": FAMILIES[config.model_type], "licence": origin.licence,
     }  # fmt: skip
     return Part(changes, weights, left, (*notes, *more), source, tokenizer=tokenizer)
 

@@ -93,7 +93,7 @@ def load_vit(
         kernel, bias = repainted(*patch_layer(tensors), *pixel_scaling(origin, pixels))
         tubes = tubes or still_and_tubes(sizes.frames, kernel.shape[-1])
         side = picture_side(origin, kernel, bias, table, sizes, tubes, inflate)
-    source = {"part": "vit", "name": origin.name, "family": name, "licence": origin.licence}
+    source = {"part": "vit", "name": origin.title, "family": name, "licence": origin.licence}
     return Part(
         {**changes, **side.changes}, {**weights, **side.weights}, (*left, *unused), side.notes, source, zeros=side.zeros
     )

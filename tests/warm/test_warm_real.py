@@ -65,7 +65,7 @@ def test_smollm2_from_gguf() -> None:
     look = torch.zeros(1, sizes.context_tokens).bool()
     context = torch.zeros(1, sizes.context_tokens, sizes.av_width)
     found = joined.model.lm_head(joined.model.decoder(ids, context, look)[0])
-    assert difference(found, original(ids).logits) < 1e-3  # logits to 40: the last bits of float32
+    assert difference(found, original(ids).logits) < 1e-4
     answer, _ = joined.model.generate(context, look, ids, torch.ones_like(ids).bool(), end=text.end, most=20)
     assert text.decode(answer[0]) == "The capital of France is Paris."
     assert not joined.report.left
@@ -90,4 +90,4 @@ def test_dinov2_small(side: int) -> None:
     tokens = model.encoder.tubes(inputs.pixel_values_videos)[0]
     found = model.encoder.vit(tokens, torch.ones(tokens.shape[:2]).bool(), 0)
     assert found.shape == expected.shape
-    assert difference(found, expected) < 1e-3
+    assert difference(found, expected) < 1e-4

@@ -17,6 +17,8 @@ from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.text import DESCRIBE_WORDS, Text
 from mirasol.warm import join
+from mirasol.warm.gguf_file import NAMES, read_gguf
+from mirasol.warm.origin import gguf_licence
 from mirasol.warm.text import load_text
 
 ROWS, LENGTH, SNIPPETS = 3, 21, 2
@@ -148,3 +150,36 @@ def test_where_a_model_lies(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"expected weights as \.safetensors or \.gguf"):
         load_text(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("Llama", "llama"), ("Qwen3", "qwen3"), ("Gemma", "gemma")])
+def test_gguf_holds_the_same_weights(name: str, kind: str, tmp_path: Path) -> None:
+    """Written as llama.cpp does: rows of queries and keys interleaved for llama, 1 added to the norms of gemma."""
+    gguf = pytest.importorskip("gguf")
+    weights = save_text(name, tmp_path).state_dict()
+    theirs, heads = {ours: name for name, ours in NAMES.items()}, {"q_proj": 6, "k_proj": 2}
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", kind)
+    writer.add_license("mit")
+    writer.add_head_count(6)
+    writer.add_head_count_kv(2)
+    for full, weight in weights.items():
+        if full == "lm_head.weight" and name == "Gemma":
+            continue  # tied
+        home, _, last = full.rpartition(".")
+        layer = home.split(".")[2] if home.startswith("model.layers.") else ""
+        home = home.removeprefix(f"model.layers.{layer}.") if layer else home
+        value = weight.clone()
+        if kind == "llama" and (part := home.split(".")[-1]) in heads:
+            value = value.reshape(heads[part], 2, -1, value.shape[1]).transpose(1, 2).reshape(value.shape)
+        if kind == "gemma" and home.endswith("norm"):
+            value += 1
+        writer.add_tensor(f"blk.{layer}.{theirs[home]}.{last}" if layer else f"{theirs[home]}.{last}", value.numpy())
+    for step in ("write_header_to_file", "write_kv_data_to_file", "write_tensors_to_file", "close"):
+        getattr(writer, step)()
+    found = read_gguf(tmp_path / "model.gguf")
+    assert set(found) == set(weights) - ({"lm_head.weight"} if name == "Gemma" else set())
+    assert max(difference(value, weights[full]) for full, value in found.items()) < 1e-6
+    assert gguf_licence(tmp_path / "model.gguf") == "mit"
+    (tmp_path / "model.gguf").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="is no GGUF file"):
+        read_gguf(tmp_path / "model.gguf")

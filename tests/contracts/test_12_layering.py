@@ -26,10 +26,11 @@ MAY_IMPORT = {
     "train": {"data", "model"},
     "evaluate": {"data", "inference", "media", "model"},
     "serve": {"inference", "media"},
-    "cli": {"__init__", "media", "model", "data", "inference", "train", "evaluate", "serve"},
+    "warm": {"model"},
+    "cli": {"__init__", "media", "model", "data", "inference", "train", "evaluate", "serve", "warm"},
     "__init__": {"media", "model", "inference"},  # the lazy public API
     "__main__": {"cli"},
-    "recipes": {"train", "data", "model", "inference"},
+    "recipes": {"train", "data", "model", "inference", "warm"},
 }
 # part -> outside packages that it may not import
 NOT_FOR = {"media": {"torch", "transformers"}}

@@ -36,8 +36,8 @@ def wordnet(folder: Path) -> str:
             word = fields[4].split("(")[0].lower()
             names[pos, offset] = f"{word}.{kind}.{senses[word, pos].index(offset) + 1:02d}"
             at = 4 + 2 * words
-            pointers = [fields[at + 1 + 4 * n : at + 5 + 4 * n] for n in range(int(fields[at]))]
-            above[pos, offset] = [(p[2], p[1]) for sign in ("@", "@i") for p in pointers if p[0] == sign]
+            links = [fields[at + 1 + 4 * n : at + 5 + 4 * n] for n in range(int(fields[at]))]
+            above[pos, offset] = [(link[2], link[1]) for sign in ("@", "@i") for link in links if link[0] == sign]
     first = {(word, pos): (pos, offsets[0]) for (word, pos), offsets in senses.items() if "_" not in word}
     wanted, todo = set(), list(first.values())
     while todo:

@@ -25,6 +25,8 @@ from mirasol.evaluate.runner import Plan, run
 from mirasol.evaluate.tasks import TASKS
 from mirasol.inference.answer import Loaded, load, put
 from mirasol.inference.files import watch
+from mirasol.inference.session import Session
+from mirasol.media.clip import Clip
 
 FILMS = 100
 
@@ -219,18 +221,24 @@ def test_films_side_by_side_are_each_as_if_alone(encodes: dict[str, Path], loade
     seen = watch_together(films, loaded, ("both", "picture", "sound"))
     assert [one.film.key for one in seen if one.error] == ["damaged"]
     for one in seen:
-        if one.error is None:
-            for row, kwargs in (("both", {}), ("picture", {"sound": False}), ("sound", {"picture": False})):
-                if one.film.key in ("silent", "sound") and row != "both":
-                    continue  # alone, a file without what is asked for is an error
-                alone = watch(one.film.media, loaded, **kwargs)
-                for question in ("what do you hear?", None):
-                    (ours,), (theirs,) = (put(watched, [question], loaded) for watched in (one.rows[row], alone))
-                    assert ours.answer == theirs.answer
-                    # A row lasts as long as the whole film, a file of which one stream is watched as long as that.
-                    end = ours.receipt.end if row != "both" else theirs.receipt.end
-                    assert replace(ours.receipt, warnings=()) == replace(theirs.receipt, warnings=(), end=end)
-                    assert ours.confidence == pytest.approx(theirs.confidence, abs=1e-3)
+        if one.error is not None:
+            continue
+        clips: list[Clip] = []
+        alone = {"both": watch(one.film.media, loaded, observe=clips.append)}
+        for row, changes in (("picture", {"waveform": None}), ("sound", {"frames": None})):
+            # The whole film with one of its streams taken away, and so of the film's full length.
+            session = Session(loaded, start=0.0, picture=one.film.key != "sound" or row == "picture",
+                              sound=one.film.key != "silent" or row == "sound")  # fmt: skip
+            for clip in clips:
+                session.push_clip(replace(clip, **changes))
+            session.flush(clips[-1].end)
+            alone[row] = session.snapshot()
+        for row, watched in alone.items():
+            for question in ("what do you hear?", None):
+                (ours,), (theirs,) = (put(w, [question], loaded) for w in (one.rows[row], watched))
+                assert ours.answer == theirs.answer
+                assert replace(ours.receipt, warnings=()) == replace(theirs.receipt, warnings=())
+                assert ours.confidence == pytest.approx(theirs.confidence, abs=1e-3)
 
 
 def test_swapped_sound_is_that_of_the_other_film(encodes: dict[str, Path], loaded: Loaded) -> None:

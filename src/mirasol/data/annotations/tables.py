@@ -1,4 +1,4 @@
-"""Annotation files as plain values: JSON, JSON lines, YAML or CSV in, objects or lines of fields out.
+"""Annotation files as plain values: JSON, JSON lines or CSV in, objects or lines of fields out.
 
 Nothing a file holds is ever executed: strings that hold lists go through `json`, then `ast.literal_eval`, and a check.
 """
@@ -9,16 +9,19 @@ import ast
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+MIXTURE_FIELD = re.compile(r"""\b(json_path|sampling_strategy)["']?\s*:\s*("[^"]*"|'[^']*'|[^\n,}\]]+)""")
+
 
 @dataclass(frozen=True)
 class Table:
-    """`value` is what JSON or YAML held, None for CSV; `lines` are the fields of a CSV file, its header among them."""
+    """`value` is what JSON held, None for CSV; `lines` are the fields of a CSV file, its header among them."""
 
     path: Path
     value: Any = None
@@ -66,7 +69,7 @@ def read_table(path: str | Path) -> Table:
     if not start:
         raise ValueError(f"expected annotations in {path}, found an empty file")
     if path.suffix.lower() in (".yaml", ".yml"):
-        return Table(path, _yaml(text, path))
+        return Table(path, _mixture(text, path))
     if start in "[{":
         return Table(path, _json(text, path))
     return Table(path, lines=_csv(text, path))
@@ -91,15 +94,23 @@ def _json(text: str, path: Path) -> Any:
     return values
 
 
-def _yaml(text: str, path: Path) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise ValueError("reading YAML needs PyYAML: pip install pyyaml") from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+def _mixture(text: str, path: Path) -> Any:
+    """The one YAML file that is read, LLaVA's list of data sets: `datasets` with `json_path` and `sampling_strategy` of
+    each, in block or flow style. It is no more of YAML than that."""
+    plain = re.sub(r"(?m)(^|\s)#.*$", "", text)
+    parts: list[dict[str, str]] = []
+    for match in MIXTURE_FIELD.finditer(plain):
+        value = match[2].strip().strip("\"'")
+        if match[1] == "json_path":
+            parts.append({"json_path": value})
+        elif parts and "sampling_strategy" not in parts[-1]:
+            parts[-1]["sampling_strategy"] = value
+        else:
+            parts = []
+            break
+    if not parts or not re.match(r"\s*(---\s*)?datasets\s*:", plain):
+        raise ValueError(f"expected a list 'datasets' with json_path, then sampling_strategy, of each in {path}")
+    return {"datasets": parts}
 
 
 def _csv(text: str, path: Path) -> tuple[tuple[str, ...], ...]:

@@ -27,8 +27,8 @@ class Film:
     """What to watch: a file or a span of it, a file of its own for the sound, the film whose sound is swapped in."""
 
     key: str
-    media: str
-    sound: str | None = None
+    media: Any  # a path, or whatever `open_media` takes
+    sound: Any = None
     start: float | None = None
     end: float | None = None
     other: Film | None = None

@@ -98,6 +98,9 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Benchmarks: the first so many questions alone.")] = None,
     verify: Annotated[Path | None, typer.Option(help="Compute the figures of this result.json again.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="--verify with --data: questions that are answered again.")] = 20,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score this file of predictions, as its authors' script does; no model is used.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Benchmarks: folder of the result; gone on with, if begun.")] = None,
     scenes: Annotated[int, typer.Option(min=1, help="toybox: scenes of each split.")] = 200,
     splits: Annotated[str, typer.Option(help="toybox: with commas between.")] = "test,compositional",
@@ -114,6 +117,8 @@ def evaluate(
         evaluate_toybox(model or "tiny", scenes, splits, rows or DEFAULT_ROWS[task], as_json)
     elif verify is not None:
         verify_result(verify, model, data, annotations, sample)
+    elif predictions is not None:
+        score_predictions(task, predictions, annotations, split)
     else:
         plan = make_plan(
             task, data, annotations, split, rows or "both", rule, vocabulary, (least_coverage, batch, limit)
@@ -197,6 +202,26 @@ def result_text(result: dict[str, Any]) -> str:
     speed = ", ".join(f"{name} {value:g}" for name, value in result["speed"].items())
     parts.append(f"speed: {speed}; peak memory {result['peak_memory_mib']:.0f} MiB; {result['machine']['device']}")
     return "\n".join(parts)
+
+
+def score_predictions(name: str, path: Path, annotations: Path | None, split: str | None) -> None:
+    """A file of predictions against the annotations of its benchmark."""
+    from mirasol.data.annotations import read_annotations
+    from mirasol.evaluate.predictions import read_predictions
+    from mirasol.evaluate.report import table
+    from mirasol.evaluate.tasks import TASKS, score
+
+    if name not in TASKS or annotations is None:
+        raise ValueError(f"expected one of {', '.join(TASKS)} and --annotations FILE with --predictions")
+    found = read_annotations(annotations)
+    if found.format != name:
+        raise ValueError(f"expected annotations of {name} in {annotations}, found those of {found.format}")
+    rows = [row for row in found.rows if split in (None, row.split)]
+    records, missing = read_predictions(path, rows)
+    figures = score(TASKS[name], records, "mean").get("predictions", {})
+    lines = [[figure, f"{value:.2f}"] for figure, value in figures.items()]
+    typer.echo(f"{name}, {path.name}: percent of {len(rows):,} questions, {missing:,} of them without a prediction")
+    typer.echo(table(["", "predictions"], lines))
 
 
 def verify_result(path: Path, model: str | None, data: Path | None, annotations: Path | None, sample: int) -> None:

@@ -245,6 +245,9 @@ def test_media_are_found_inside_their_folder_alone(read, tmp_path: Path) -> None
     assert (cut.start, cut.end, whole.start, whole.end) == (None, None, 3.0, 13.0)
     for name in ("../secret.mp4", "/etc/../secret", str(tmp_path / "secret.mp4")):
         assert folder.find(Row("1", name, (name,), None, ("x",))) is None
+    asked = tuple(Row(str(at), "f", ("---full",), "q", ("a",), at=at) for at in (2.0, 5.0, 2.0))
+    items = to_items(Annotations("ovo-bench", asked), folder)
+    assert [(item.end, len(item.pairs)) for item in items] == [(2.0, 2), (5.0, 1)]
     sound = folder.find(Row("1", "x", ("gone.mp4",), None, ("x",), sound="/a/b/tracks/x.flac"))
     assert sound is not None
     assert sound.media == str(films / "tracks/x.wav")

@@ -25,7 +25,7 @@ from mirasol.inference.saved import fingerprint
 
 from .answering import PROMPT, answer, too_long
 from .films import Film, Seen, watch_together
-from .ledger import Ledger, Outcome, open_ledger
+from .ledger import Outcome, open_ledger
 from .online import watch_online
 from .tasks import Task, score
 
@@ -90,19 +90,19 @@ def run(plan: Plan, loaded: Loaded, out: Path, tick: Tick = lambda done, total: 
     listed = plan.listed()
     if not listed:
         raise ValueError(f"expected questions of the split {plan.split!r} in {plan.source}, found none")
-    tick(len(ledger.keys), len(listed))
-    groups = [group for group in by_media(listed) if any(row.key not in ledger.keys for row in group)]
     films = placed(plan, by_media(listed))
+    # Missing films are not written down: a later call takes up those that have come meanwhile.
+    missing = [row for group in by_media(listed) if group[0].key not in films for row in group]
+    groups = [group for group in by_media(listed)
+              if group[0].key in films and any(row.key not in ledger.keys for row in group)]  # fmt: skip
     for first in range(0, len(groups), plan.batch):
+        tick(len(ledger.keys), len(listed) - len(missing))
         part = groups[first : first + plan.batch]
-        missing = [row for group in part if group[0].key not in films for row in group]
-        if missing:
-            ledger.add(Outcome(unused=[unused(row, "missing", "no such file") for row in missing]))
-        present = [group for group in part if group[0].key in films]
-        for outcome in outcomes(plan, loaded, present, [films[group[0].key] for group in present]):
+        for outcome in outcomes(plan, loaded, part, [films[group[0].key] for group in part]):
             ledger.add(outcome)
-        tick(len(ledger.keys), len(listed))
-    result = report(plan, settings, ledger, listed)
+    tick(len(ledger.keys), len(listed) - len(missing))
+    ledger.outcome.unused[:0] = [unused(row, "missing", "no such file") for row in missing]
+    result = report(plan, settings, ledger.outcome, listed)
     write_whole(out / "result.json", json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return result
 
@@ -178,29 +178,29 @@ def timing(seen: Seen, questions: int, answering: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def report(plan: Plan, settings: dict[str, Any], ledger: Ledger, listed: Sequence[Row]) -> dict[str, Any]:
+def report(plan: Plan, settings: dict[str, Any], outcome: Outcome, listed: Sequence[Row]) -> dict[str, Any]:
     """Everything about one run as plain values; `headline` is None where too little was covered."""
-    answered = {one.key for one in ledger.outcome.records}
+    answered = {one.key for one in outcome.records}
     coverage = len(answered) / len(listed)
-    scores = score(plan.task, ledger.outcome.records, plan.rule)
+    scores = score(plan.task, outcome.records, plan.rule)
     covered = coverage >= plan.least_coverage and plan.limit is None
     return {
         "configuration": settings,
         "coverage": {
             "listed": len(listed), "answered": len(answered), "share": round(coverage, 4),
             "least": plan.least_coverage, "without_answer": sum(not row.answers for row in listed),
-            **Counter(one["kind"] for one in ledger.outcome.unused),
+            **Counter(one["kind"] for one in outcome.unused),
         },
         "headline": headline(scores) if covered else None,
         "scores": scores,
-        "silent": sum(one["silent"] for one in ledger.outcome.films),
-        "speed": speed(ledger),
+        "silent": sum(one["silent"] for one in outcome.films),
+        "speed": speed(outcome),
         "peak_memory_mib": peak_memory(),
         "machine": {"python": platform.python_version(), "system": platform.platform(), "device": device()},
         "versions": versions(),
-        "unused": ledger.outcome.unused,
-        "warned": [{"key": one["key"], "warnings": one["warnings"]} for one in ledger.outcome.films if one["warnings"]],
-        "predictions": [one.to_dict() for one in ledger.outcome.records],
+        "unused": outcome.unused,
+        "warned": [{"key": one["key"], "warnings": one["warnings"]} for one in outcome.films if one["warnings"]],
+        "predictions": [one.to_dict() for one in outcome.records],
     }  # fmt: skip
 
 
@@ -209,16 +209,16 @@ def headline(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     return {f"{row} {next(iter(figures))}": next(iter(figures.values())) for row, figures in scores.items() if figures}
 
 
-def speed(ledger: Ledger) -> dict[str, float]:
+def speed(outcome: Outcome) -> dict[str, float]:
     """Seconds of this machine: watching a film, answering a question, and how much faster than the film it was."""
-    watching = sorted(one["taken"] for one in ledger.outcome.films)
-    answers = [one["answering"] / one["questions"] for one in ledger.outcome.films if one["questions"]]
-    delays = sorted(one.more["delay"] for one in ledger.outcome.records if "delay" in one.more)
+    watching = sorted(one["taken"] for one in outcome.films)
+    answers = [one["answering"] / one["questions"] for one in outcome.films if one["questions"]]
+    delays = sorted(one.more["delay"] for one in outcome.records if "delay" in one.more)
     found: dict[str, float] = {}
     if watching and sum(watching):
         found["watching_mean_s"] = round(statistics.mean(watching), 4)
         found["watching_p95_s"] = watching[int(0.95 * (len(watching) - 1))]
-        found["times_real_time"] = round(sum(one["seconds"] for one in ledger.outcome.films) / sum(watching), 2)
+        found["times_real_time"] = round(sum(one["seconds"] for one in outcome.films) / sum(watching), 2)
     if answers:
         found["answering_mean_s"] = round(statistics.mean(answers), 4)
     if delays:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from mirasol.data.annotations import Annotations, read_annotations, recognise
-from mirasol.data.annotations.tables import read_table
+from mirasol.data.annotations import Annotations, read_annotations
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".txt")
 DEPTH = 3  # folders below the one that was named
@@ -19,8 +18,6 @@ def find_annotations(folder: Path, format: str, split: str | None) -> Path:
     found: dict[Path, Annotations] = {}
     for path in files:
         try:
-            table = read_table(path)
-            recognise(table)
             annotations = read_annotations(path)
         except ValueError:
             continue  # result files, mappings and whatever else lies there

@@ -94,13 +94,16 @@ def split_of(path: Path) -> str | None:
 
 
 def to_items(annotations: Annotations, folder: MediaFolder) -> list[Item]:
-    """One item for each film or span, with all its questions; rows whose media are missing, or that have no answer,
-    are left out (`check.check` counts them). A caption's prompt is None."""
+    """One item for each film or span, with all its questions; those put during a film have one that ends at their
+    second. Rows whose media are missing, or that have no answer, are left out (`check.check` counts them)."""
     items = []
-    for rows in by_media(annotations.rows):
-        pairs = tuple((row.question, row.target) for row in rows if row.answers)
-        if pairs and (found := folder.find(rows[0])) is not None:
-            items.append(Item(rows[0].key, found.media, pairs, found.start, found.end, found.sound))
+    for group in by_media(annotations.rows):
+        for at in dict.fromkeys(row.at for row in group):
+            rows = [row for row in group if row.at == at and row.answers]
+            if rows and (found := folder.find(rows[0])) is not None:
+                pairs = tuple((row.question, row.target) for row in rows)
+                end = found.end if at is None else at
+                items.append(Item(rows[0].key, found.media, pairs, found.start, end, found.sound))
     return items
 
 

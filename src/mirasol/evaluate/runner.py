@@ -102,7 +102,7 @@ def run(plan: Plan, loaded: Loaded, out: Path, tick: Tick = lambda done, total: 
             ledger.add(outcome)
     tick(len(ledger.keys), len(listed) - len(missing))
     ledger.outcome.unused[:0] = [unused(row, "missing", "no such file") for row in missing]
-    result = report(plan, settings, ledger.outcome, listed)
+    result = report(plan, settings, ledger.outcome, listed, device(loaded))
     write_whole(out / "result.json", json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return result
 
@@ -178,7 +178,7 @@ def timing(seen: Seen, questions: int, answering: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def report(plan: Plan, settings: dict[str, Any], outcome: Outcome, listed: Sequence[Row]) -> dict[str, Any]:
+def report(plan: Plan, settings: dict[str, Any], outcome: Outcome, listed: Sequence[Row], where: str) -> dict[str, Any]:
     """Everything about one run as plain values; `headline` is None where too little was covered."""
     answered = {one.key for one in outcome.records}
     coverage = len(answered) / len(listed)
@@ -196,7 +196,7 @@ def report(plan: Plan, settings: dict[str, Any], outcome: Outcome, listed: Seque
         "silent": sum(one["silent"] for one in outcome.films),
         "speed": speed(outcome),
         "peak_memory_mib": peak_memory(),
-        "machine": {"python": platform.python_version(), "system": platform.platform(), "device": device()},
+        "machine": {"python": platform.python_version(), "system": platform.platform(), "device": where},
         "versions": versions(),
         "unused": outcome.unused,
         "warned": [{"key": one["key"], "warnings": one["warnings"]} for one in outcome.films if one["warnings"]],
@@ -232,10 +232,8 @@ def peak_memory() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def device() -> str:
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+def device(loaded: Loaded) -> str:
+    return str(loaded.model.encoder.mask_tokens.device)
 
 
 def versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ counts a tenth; words that are like nothing are left out of the product; where n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 
@@ -20,7 +21,7 @@ EXACT_TYPES = ("DB", "DC")  # yes-or-no and counting questions: exactly equal, o
 
 @cache
 def stop_words() -> frozenset[str]:
-    return frozenset((ASSETS / "next-oe-stopwords.txt").read_text(encoding="utf-8").split())
+    return frozenset(json.loads((ASSETS / "next-oe-stopwords.json").read_text(encoding="utf-8")))
 
 
 @cache

@@ -8,9 +8,10 @@
     python benchmarks/bench_train.py --plot FILE.json                                 docs/frames.png from a sweep
 
 Batches are noise made beforehand, unless a recipe brings its own. The rate of matrix products that utilisation is
-stated against is measured in the same run on the same device: bfloat16 on a GPU, float32 on a CPU. Activations are what
-one forward keeps for its backward; on a GPU, bfloat16 copies of the weights are among them. What comes out is printed
-and kept in `benchmarks/results/train_<hardware>_<date>.md` and `.json`; a run of the same name replaces itself.
+stated against is measured in the same run on the same device: bfloat16 on a GPU, float32 on a CPU. Times on a CPU are
+processor seconds over the number of threads, so that what else runs counts little; waiting for data is what the clock
+says. Activations are what one forward keeps for its backward; on a GPU, bfloat16 copies of the weights are among them.
+Everything is kept in `benchmarks/results/train_<hardware>_<date>.md` and `.json`; a run replaces itself by its name.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +70,10 @@ def matrix_rate(device: torch.device, seconds: float = 2.0) -> float:
     a @ b
     best, began = 0.0, wait(device)
     while True:
-        start = wait(device)
+        start = busy(device)
         a @ b
-        end = wait(device)
-        best = max(best, 2 * side**3 / (end - start))
-        if end - began > seconds:
+        best = max(best, 2 * side**3 / (busy(device) - start))
+        if wait(device) - began > seconds:
             return best
 
 
@@ -145,19 +146,20 @@ def measure(
     spent = dict.fromkeys(("waiting", "forward", "backward", "optimizer"), 0.0)
     clips = snippets = flops = gradients = 0
     for step in range(steps + 1):
-        marks = [wait(device)]
+        start = wait(device)
         batch = first if step == 0 else next(batches)
-        marks.append(wait(device))
+        waited = wait(device) - start
+        marks = [busy(device)]
         loss = loss_of(model, batch, device)
-        marks.append(wait(device))
+        marks.append(busy(device))
         loss.backward()
-        marks.append(wait(device))
+        marks.append(busy(device))
         gradients = storage_bytes(p.grad for p in model.parameters() if p.grad is not None)
         optimizers.step(step)
-        marks.append(wait(device))
+        marks.append(busy(device))
         if step:  # the first one makes the optimizers' state, and warms up
-            for name, start, end in zip(spent, marks[:-1], marks[1:], strict=True):
-                spent[name] += (end - start) / steps
+            took = [waited, *(end - start for start, end in pairwise(marks))]
+            spent = {name: spent[name] + value / steps for name, value in zip(spent, took, strict=True)}
             clips += len(batch.inputs.snippet_mask)  # type: ignore[arg-type]
             snippets += int(batch.inputs.snippet_mask.sum())  # type: ignore[union-attr]
             flops += count_work(sizes, batch)

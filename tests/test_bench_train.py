@@ -98,3 +98,9 @@ def test_the_paper_costs_follow_from_the_sizes() -> None:
     model = Mirasol(PRESETS["tiny"])
     assert largest == sum(p.numel() for p in model.decoder.blocks[0].parameters())
     assert outside > model.decoder.embed.weight.numel()
+
+
+def test_the_tables_in_the_docs_are_what_the_command_prints() -> None:
+    import paper_cost
+
+    assert paper_cost.paper() in (BENCHMARKS.parent / "docs" / "scaling.md").read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from mirasol.model.text import Text
 from mirasol.train import checkpoint
 from mirasol.train.config import Optimisation, Run
 from mirasol.train.loop import begin, effort_share, train
+from mirasol.train.lora import LoraHow
 from mirasol.train.optimizer import Optimizers, orthogonalise
 
 SIZES = Sizes(
@@ -268,3 +269,45 @@ def test_the_moving_average_is_what_users_get(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
     plain = Mirasol.load(train(run(), tmp_path / "plain", report=lambda line: None)).state_dict()
     assert any(not torch.equal(first[name], plain[name]) for name in first)
+
+
+def losses_of(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").open()]
+
+
+def test_ways_of_computing_change_no_loss(tmp_path: Path) -> None:
+    """Recomputed blocks: bit for bit. bfloat16: nearly."""
+    plain, again, half = (
+        mixed_run("priority", 3, **options) for options in ({}, {"recompute": True}, {"bfloat16": True})
+    )
+    for name, way in (("plain", plain), ("again", again), ("half", half)):
+        train(way, tmp_path / name, report=lambda line: None)
+    assert losses_of(tmp_path / "plain") == losses_of(tmp_path / "again")
+    assert losses_of(tmp_path / "half") == pytest.approx(losses_of(tmp_path / "plain"), rel=0.02)
+    assert losses_of(tmp_path / "half") != losses_of(tmp_path / "plain")
+
+
+@pytest.mark.slow
+def test_compiled_blocks_change_no_loss(tmp_path: Path) -> None:
+    for name, way in (("plain", mixed_run("causal", 3)), ("compiled", mixed_run("causal", 3, compile=True))):
+        train(way, tmp_path / name, report=lambda line: None)
+    assert losses_of(tmp_path / "compiled") == pytest.approx(losses_of(tmp_path / "plain"), abs=1e-3)
+
+
+def test_adapters_train_resume_and_are_merged(tmp_path: Path) -> None:
+    """The base stays as it is but for the merged layers; the adapter lies beside the result; a resume is exact."""
+    base = train(run(), tmp_path / "base", report=lambda line: None)
+    how = LoraHow(rank=2, targets=("decoder.attention",))
+    adapted = replace(run(), start_from=str(base), lora=how, optimisation=replace(run().optimisation, muon=False))
+    whole = train(adapted, tmp_path / "whole", report=lambda line: None)
+    train(replace(adapted, max_hours=1e-9), tmp_path / "broken", report=lambda line: None)
+    again = train(adapted, tmp_path / "broken", report=lambda line: None)
+    before, first, second = (Mirasol.load(folder).state_dict() for folder in (base, whole, again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name in before:
+        inside = name.startswith("decoder.blocks") and ".attention." in name and name.endswith("_proj.weight")
+        assert torch.equal(before[name], first[name]) != inside, name
+    assert {path.name for path in (tmp_path / "whole" / "adapter").iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }

@@ -126,11 +126,18 @@ def load_recipe(path: Path, given: dict[str, Any] | None = None) -> Run:
 
 
 def evaluation(run: Run) -> Callable[[Any, Any], dict[str, float]] | None:
-    """What `run.evaluate` ({"split", "scenes"}) asks to score during training."""
+    """What `run.evaluate` asks to score during training: {"split", "scenes"} of Toybox, or {"data", "longest"}."""
     if not run.evaluate:
         return None
     from mirasol.evaluate.toybox import percentages, score_scenes
     from mirasol.model.text import Text
+
+    if "data" in run.evaluate:
+        from mirasol.data.opening import open_items
+        from mirasol.evaluate.items import score_items
+
+        items = open_items(run.evaluate["data"], run.evaluate.get("prompt"))
+        return lambda model, tokenizer: score_items(model, Text(tokenizer), items, longest=run.evaluate["longest"])
 
     def evaluate(model: Any, tokenizer: Any) -> dict[str, float]:
         wanted = run.evaluate

@@ -15,9 +15,11 @@ from .common import app, program, progress_bar
 def inspect(
     preset: Annotated[str, typer.Option(help="tiny, small, base or 3b.")] = "tiny",
     model: Annotated[str | None, typer.Option(help="A model instead: its name or its folder.")] = None,
+    snippets: Annotated[int, typer.Option(min=1, help="Operations are counted for a clip of so many snippets.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="The numbers as one JSON object.")] = False,
 ) -> None:
-    """Parameters by component, tokens per snippet and bytes of a stream's state; no weights are made."""
+    """Parameters, operations and memory of training by component, tokens per snippet, bytes of a stream's state."""
+    from mirasol.model.flops import Work
     from mirasol.model.inspection import inspect as numbers_of
     from mirasol.model.sizes import PRESETS, Sizes
 
@@ -29,7 +31,7 @@ def inspect(
         sizes, name = PRESETS[preset], f"preset {preset}"
     else:
         raise ValueError(f"no preset {preset!r}; expected one of {', '.join(PRESETS)}")
-    numbers = numbers_of(sizes)
+    numbers = numbers_of(sizes, Work(snippets))
     typer.echo(json.dumps(numbers) if as_json else inspection_text(name, numbers))
 
 
@@ -49,8 +51,26 @@ def inspection_text(name: str, numbers: dict[str, Any]) -> str:
         f"tokens per snippet of {numbers['seconds_per_snippet']:g} s: {tokens}",
         f"text attends to at most {numbers['context_tokens']} tokens: {context}",
         f"state of a stream of any length: {shown} at float32",
+        *training_lines(numbers),
     ]
     return "\n".join(lines)
+
+
+def training_lines(numbers: dict[str, Any]) -> list[str]:
+    """Operations and memory of a training step on one clip."""
+    work, forward, held = numbers["work"], numbers["forward_flops"], numbers["training_bytes"]
+    total = sum(forward.values())
+    lines = [
+        "",
+        f"forward of a clip of {work['snippets']} snippets, {work['texts']} text of {work['text_tokens']} tokens: "
+        f"{total / 1e9:,.1f} GFLOP",
+        *(f"  {part:<16}{count / 1e9:>15,.2f}{100 * count / total:>8.1f} %" for part, count in forward.items()),
+        f"training step: {numbers['training_flops'] / 1e9:,.1f} GFLOP, with recomputation at most "
+        f"{numbers['recomputing_flops'] / 1e9:,.1f}; the optimizer's part, once a batch: "
+        f"{numbers['optimizer_flops'] / 1e9:,.1f}",
+    ]
+    kept = ", ".join(f"{part.replace('_', ' ')} {size / 2**20:,.1f}" for part, size in held.items())
+    return [*lines, f"memory of that step at float32, MiB: {kept}"]
 
 
 @app.command()

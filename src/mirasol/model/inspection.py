@@ -1,15 +1,18 @@
-"""Sizes as numbers: parameters by component, tokens per snippet, bytes of a streaming state.
+"""Sizes as numbers: parameters by component, tokens per snippet, operations, bytes of a streaming state.
 
 Everything is built on the meta device: shapes without values, so that the largest preset takes no memory.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .flops import PRESENCE, Work, forward_flops, optimizer_flops, training_flops
+from .footprint import activation_bytes, held
 from .layers import Cache
 from .mirasol import on_meta
 from .sizes import Sizes
@@ -29,7 +32,6 @@ COMPONENTS = {
     "lm_head": "lm_head.",
 }
 TEXT = ("embedding", "decoder", "lm_head")
-PRESENCE = 2  # presence tokens per snippet, one for each modality
 
 
 def count_components(model: nn.Module) -> dict[str, int]:
@@ -80,7 +82,7 @@ def full_state(sizes: Sizes, batch: int = 1) -> MirasolState:
     )
 
 
-def inspect(sizes: Sizes) -> dict[str, Any]:
+def inspect(sizes: Sizes, work: Work = Work(16)) -> dict[str, Any]:  # noqa: B008, a frozen value
     """The numbers of a model of these sizes.
 
     total, audio_video, text   parameters; audio_video + text = total
@@ -88,8 +90,14 @@ def inspect(sizes: Sizes) -> dict[str, Any]:
     tokens_per_snippet         tokens of one snippet at each stage
     seconds_per_snippet        seconds
     state_bytes                of a stream of any length, once it is longer than `context_snippets`, for one viewer
+    work                       the clip that the operations are counted for
+    forward_flops              floating point operations of its forward, by component
+    training_flops             ... of forward and backward, and `recomputing_flops` with recomputation in blocks
+    optimizer_flops            of the optimizer's step, whatever the batch
+    training_bytes             memory of a training step on that clip, float32
     """
     components = count_components(on_meta(sizes))
+    activations, least = (sum(activation_bytes(sizes, work, recompute=on).values()) for on in (False, True))
     total, text = sum(components.values()), sum(components[name] for name in TEXT)
     return {
         "total": total,
@@ -102,4 +110,10 @@ def inspect(sizes: Sizes) -> dict[str, Any]:
         "context_snippets": sizes.context_snippets,
         "context_tokens": sizes.context_tokens,
         "state_bytes": full_state(sizes).bytes(),
+        "work": asdict(work),
+        "forward_flops": forward_flops(sizes, work),
+        "training_flops": sum(training_flops(sizes, work).values()),
+        "recomputing_flops": sum(training_flops(sizes, work, recompute=True).values()),
+        "optimizer_flops": optimizer_flops(sizes),
+        "training_bytes": {**held(sizes), "activations": activations, "activations_recomputing": least},
     }

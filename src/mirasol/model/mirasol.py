@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 from .decoder import Decoder
 from .encoder import Encoder
@@ -31,6 +32,7 @@ from .state import MirasolState
 from .text import Text
 
 IGNORE = -100  # a label that counts for nothing
+CHUNK = 1_024  # targets whose logits exist at a time: 256 MiB in float32 at a vocabulary of 65 536
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,32 @@ class Output:
     state: MirasolState | None = None
 
 
-def text_loss(lm_head: nn.Module, hidden: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
+def text_loss(
+    lm_head: nn.Module, hidden: Tensor, labels: Tensor, count: Tensor | None = None, *, chunk: int = CHUNK
+) -> Tensor:
     """Cross-entropy of the next id; logits are made only where a label counts. labels (B, T), IGNORE = no target.
 
-    `count`: divide by this number of targets instead of the batch's own (gradient accumulation).
+    `count`: divide by this number of targets instead of the batch's own (gradient accumulation). More than `chunk`
+    targets are looked at so many at a time, and their logits made again in the backward: at no time are there more.
     """
     targets = labels[:, 1:]
     counts = targets != IGNORE
-    logits = lm_head(hidden[:, :-1][counts]).float()
-    total = F.cross_entropy(logits, targets[counts], reduction="sum") + 0 * hidden.sum()
+    asked, wanted = hidden[:, :-1][counts], targets[counts]
+    total = 0 * hidden.float().sum()
+    # Without a target there is one empty chunk: the output layer takes part in every step.
+    for first in range(0, max(1, len(wanted)), chunk):
+        part = slice(first, first + chunk)
+        if len(wanted) > chunk and torch.is_grad_enabled():
+            total = total + checkpoint(summed_loss, lm_head, asked[part], wanted[part], use_reentrant=False)
+        else:
+            total = total + summed_loss(lm_head, asked[part], wanted[part])
     count = counts.sum() if count is None else count
     return total / torch.where(count > 0, count, 1)
+
+
+def summed_loss(lm_head: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy in float32 of hidden (n, D) against targets (n), summed."""
+    return F.cross_entropy(lm_head(hidden).float(), targets, reduction="sum")
 
 
 def loss_counts(inputs: Inputs | Fused, labels: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ from .encoder import Encoder
 from .inputs import Inputs
 from .layers import initialise
 from .mirasol import Mirasol, text_loss
+from .recompute import recompute_blocks
 from .reconstruction import Reconstruction
 from .state import MirasolState
 
@@ -143,12 +144,17 @@ class MirasolPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values_videos"
     input_modalities = ("video", "audio", "text")
     accepts_loss_kwargs = False  # each batch's loss is its own mean; a Trainer averages over steps and processes
+    supports_gradient_checkpointing = True
     _supports_sdpa = True
     _no_split_modules = ("Block",)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         initialise(module, initialization)
+
+    def _set_gradient_checkpointing(self, enable: bool = True, every_n_layers: int = 1, **kwargs: Any) -> None:
+        """What `gradient_checkpointing_enable()` comes to; always without re-entry, whatever its other options say."""
+        recompute_blocks(self, enable, every=every_n_layers)
 
 
 class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):

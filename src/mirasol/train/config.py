@@ -7,6 +7,8 @@ from typing import Any
 
 from mirasol.model.sizes import Sizes
 
+from .lora import LoraHow
+
 
 @dataclass(frozen=True)
 class Optimisation:
@@ -54,7 +56,8 @@ class Run:
 
     # What it begins with and what learns.
     start_from: str = ""  # folder of a checkpoint whose weights the run begins with, wherever names and shapes agree
-    frozen: tuple[str, ...] = ()  # starts of the names of parameters that stay as they are
+    frozen: tuple[str, ...] = ()  # components, or starts of names, of parameters that stay as they are
+    lora: LoraHow | None = None  # train adapters alone; the result is merged, and the adapter saved beside it
     effort_ramp: tuple[int, int] = (0, 0)  # steps between which the loss of effort (of a memory) comes in
     through_time: bool = False  # carry the state from batch to batch; see `Batch.first`
 

@@ -25,6 +25,7 @@ from . import checkpoint
 from .checkpoint import Learner
 from .config import Run
 from .distributed import World, separate_blocks, shard, whole, world
+from .lora import add_lora, freeze, merge_lora, save_adapter
 from .meter import Meter, Record
 from .optimizer import Optimizers
 
@@ -94,16 +95,17 @@ def train(
                     scores = evaluate_whole(run, learner, here, lambda model: evaluate(model, tokenizer))
                     record.scores(done, scores)
                 if done % run.save_every == 0 or done == steps or stopping:
+                    record.left_out(here.gather(source.report()))
                     used = source.merge(here.gather(source.state()))
                     going = {"hours": record.hours(), "used": used}
                     checkpoint.save(out, done, learner, tokenizer, going, keep=run.keep, state=carried, world=here)
-        record.left_out(here.gather(source.report()))
         if done < steps:
             say(f"ended after step {done} of {steps}; the same command goes on from there")
             return None
         weights = learner.best_weights()
         if here.first:
-            checkpoint.save_model(learner.model, tokenizer, out / "model", weights)
+            model = usable(run, weights, adapter=out / "adapter")
+            checkpoint.save_model(model, tokenizer, out / "model")
         here.wait()
         return out / "model"
 
@@ -114,8 +116,10 @@ def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
     model = Mirasol(run.sizes)
     if run.start_from:
         say(checkpoint.begin_with(Path(run.start_from), model))
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not name.startswith(run.frozen or ("*",)))
+    if run.frozen:
+        freeze(model, run.frozen)
+    if run.lora is not None:
+        add_lora(model, run.lora)
     say(
         f"{run.name}: {count_parameters(model) / 1e6:.2f} M parameters on {here.device}"
         + (f" and {here.ranks - 1} more" if here.ranks > 1 else "")
@@ -193,9 +197,25 @@ def evaluate_whole(
     weights = learner.best_weights()
     scores: dict[str, float] = {}
     if here.first:
-        scores = evaluate(with_weights(run.sizes, weights))
+        scores = evaluate(usable(run, weights))
     here.wait()
     return scores
+
+
+def usable(run: Run, weights: dict[str, Tensor], adapter: Path | None = None) -> Mirasol:
+    """The model of these weights, whole and by their names in training, as users load it: adapters merged, and saved in
+    the folder `adapter` before that, if there are any."""
+    if run.lora is None:
+        return with_weights(run.sizes, weights)
+    model = Mirasol(run.sizes)
+    add_lora(model, run.lora)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+    if adapter is not None:
+        save_adapter(model, adapter)
+    merge_lora(model)
+    return model.eval()
 
 
 class Ending:

@@ -13,6 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirasol.data.examples import Batch
+from mirasol.model.flops import Work, training_flops
+from mirasol.model.inputs import Fused
+from mirasol.model.mirasol import IGNORE
+from mirasol.model.sizes import Sizes
+
 from .config import Run
 from .distributed import World
 
@@ -22,10 +28,11 @@ NAMED = ("loss", "text", "latent", "video", "audio", "effort", "spread")
 class Meter:
     """Sums between two lines of the log, of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
+        self.sizes = sizes
         self.sums = dict.fromkeys(NAMED, 0.0)
         self.began, self.waited, self.norm = time.monotonic(), 0.0, 0.0
-        self.steps = self.batches = self.clips = self.snippets = 0
+        self.steps = self.batches = self.clips = self.snippets = self.flops = 0
 
     def add(self, output: Any, batch: Any) -> None:
         """The losses of one batch."""
@@ -34,6 +41,7 @@ class Meter:
         self.batches += 1
         self.clips += len(batch.inputs.snippet_mask)
         self.snippets += int(batch.inputs.snippet_mask.sum())
+        self.flops += batch_flops(self.sizes, batch)
 
     def count(self, norm: Tensor) -> None:
         """One step is done."""
@@ -41,13 +49,49 @@ class Meter:
         self.steps += 1
 
     def values(self) -> Tensor:
-        """Per step and process: the losses, the norm, clips, snippets, the share of time spent waiting."""
+        """Per step and process: the losses, the norm, clips, snippets, operations, the share of time spent waiting."""
         steps, seconds = max(1, self.steps), max(1e-9, time.monotonic() - self.began)
         losses = [self.sums[name] / max(1, self.batches) for name in NAMED]
         return torch.tensor(
-            [*losses, self.norm / steps, self.clips / steps, self.snippets / steps, self.waited / seconds],
+            [
+                *losses, self.norm / steps, self.clips / steps, self.snippets / steps, self.flops / steps,
+                self.waited / seconds,
+            ],
             dtype=torch.float64,
-        )
+        )  # fmt: skip
+
+
+def batch_flops(sizes: Sizes, batch: Batch) -> int:
+    """Operations of a training step of this batch, its padding included, without what is computed a second time."""
+    assert batch.inputs.snippet_mask is not None
+    clips, snippets = batch.inputs.snippet_mask.shape
+    texts, tokens = batch.ids.shape
+    targets = int((batch.labels[:, 1:] != IGNORE).sum())
+    parts = training_flops(sizes, Work(snippets, texts, tokens, -(-targets // texts)))
+    if isinstance(batch.inputs, Fused):
+        parts |= dict.fromkeys(("tubes", "patches", "vit", "combiner", "reconstruction"), 0)
+    of_text = ("decoder_self", "decoder_cross", "decoder_mlp", "output")
+    return sum(value * (1 if name in of_text else clips) for name, value in parts.items())
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """Operations per second of a large matrix product here and now: what the utilisation is measured against."""
+    side = 8_192 if device.type == "cuda" else 1_024
+    first, second = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+
+    def products(times: int) -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        began = time.monotonic()
+        for _ in range(times):
+            first @ second
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.monotonic() - began
+
+    products(2)
+    times = max(2, round(seconds / max(1e-6, products(2) / 2)))
+    return times * 2 * side**3 / products(times)
 
 
 class Record:
@@ -59,8 +103,9 @@ class Record:
         self.out, self.run, self.here, self.say = out, run, here, say
         self.began, self.hours_before = time.monotonic(), hours
         self.board = open_board(out) if here.first else None
-        self.meter = Meter()
-        say(f"steps {done} to {run.optimisation.steps}")
+        self.meter = Meter(run.sizes)
+        self.peak = matrix_rate(here.device, torch.bfloat16 if run.bfloat16 else torch.float32)
+        say(f"steps {done} to {run.optimisation.steps}; matrix products run at {self.peak / 1e12:.3g} TFLOP/s")
 
     def hours(self) -> float:
         """Trained, resumed runs added up."""
@@ -74,7 +119,7 @@ class Record:
         """One line of the log, of all steps since the last one. All processes must call it."""
         meter, ranks = self.meter, self.here.ranks
         rate = meter.steps / max(1e-9, time.monotonic() - meter.began)  # steps per second
-        *losses, norm, clips, snippets, waited = self.here.mean(meter.values()).tolist()
+        *losses, norm, clips, snippets, flops, waited = self.here.mean(meter.values()).tolist()
         line = {
             "step": step,
             **{name: round(value, 5) for name, value in zip(NAMED, losses, strict=True)},
@@ -83,6 +128,7 @@ class Record:
             "clips_per_s": round(rate * clips * ranks, 2),
             "snippets_per_s": round(rate * snippets * ranks, 1),
             "media_s_per_s": round(rate * snippets * ranks * self.run.sizes.snippet_seconds, 1),
+            "utilisation": round(rate * flops / self.peak, 4),
             "waited": round(waited, 3),
             "memory_gb": round(memory_in_use(self.here) / 1e9, 3),
             "hours": round(self.hours(), 4),
@@ -90,7 +136,7 @@ class Record:
         self.write(line)
         left = (self.run.optimisation.steps - step) / max(1e-9, rate) / 60
         self.say(f"{shown(line)} of {self.run.optimisation.steps}, {left:.0f} min left")
-        self.meter = Meter()
+        self.meter = Meter(self.run.sizes)
 
     def scores(self, step: int, scores: dict[str, float]) -> None:
         """What an evaluation in between found; its time counts for nothing."""
@@ -110,14 +156,16 @@ class Record:
                     self.board.add_scalar(name, value, line["step"])
 
     def left_out(self, reports: list[dict[str, Any]]) -> None:
-        """Everything that could not be read, into out/left_out.jsonl, with one line for people."""
+        """What could not be used so far goes into out/left_out.jsonl, each item once; one line for people."""
         bad = [item for report in reports for item in report.get("bad", [])]
-        if not bad:
+        if not (bad and self.here.first):
             return
         path = self.out / "left_out.jsonl"
-        if self.here.first:
-            path.write_text("".join(json.dumps(item) + "\n" for item in bad))
-        self.say(f"{len(bad)} items could not be used and were replaced by the next; {path} names them")
+        before = path.read_text().splitlines() if path.is_file() else []
+        lines = dict.fromkeys([*before, *map(json.dumps, bad)])
+        path.write_text("".join(f"{line}\n" for line in lines))
+        if len(lines) > len(before):
+            self.say(f"{len(lines)} items so far could not be used and were replaced; {path} names them")
 
 
 def memory_in_use(here: World) -> int:

@@ -12,8 +12,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from helpers import REMEMBERING_SIZES
+from mirasol.data.toybox import scene_example
 from mirasol.media import toybox
 
 
@@ -81,6 +84,13 @@ def test_a_pack_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
     sprite = pack.draw("sea lion", 30, np.random.default_rng(0))
     assert sprite.shape == (30, 31, 4)  # cropped to the coloured part
     assert (sprite == [200, 10, 10, 255]).all()
+    # Training scenes are made of it where a stage says so.
+    example, drawn = (
+        scene_example(3, "train", REMEMBERING_SIZES, drop=0.0, pack=folder) for folder in (str(tmp_path / "pack"), "")
+    )
+    captions = [answer for question, answer in example.pairs if question is None]
+    assert any(kind in captions[0] for kind in pack.world.kinds)
+    assert not torch.equal(example.inputs.pixel_values_videos, drawn.inputs.pixel_values_videos)
 
 
 def test_resources_of_qt_are_unpacked(tmp_path: Path) -> None:

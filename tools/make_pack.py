@@ -79,7 +79,8 @@ POSES = "left right up down flying sitting standing lying front back side small 
 SYNONYMS = {
     "rooster": "cock", "hen": "chicken chickens chick", "duck": "drake quack", "goose": "gander geese",
     "cow": "cows calf cattle", "sheep": "lamb ram ewe baa", "cat": "kitten meow blackcat kitty", "dog": "puppy pug",
-    "horse": "pony foal", "chimpanzee": "chimp", "hippopotamus": "hippo", "cricket": "crickets", "toucan": "tucan",
+    "horse": "pony foal", "chimpanzee": "chimp", "hippopotamus": "hippo", "cricket": "crickets",
+    "toucan": "tucan",  # codespell:ignore tucan
     "rhea": "nandou", "wild boar": "boar", "deer": "doe stag fawn", "reindeer": "caribou",
     "lion": "lioness", "drums": "drum drumkit", "cymbals": "cymbal", "cello": "violoncello", "airplane": "plane",
     "fire truck": "firetruck", "bicycle": "bike", "wolf": "wolfhowl",

@@ -16,14 +16,18 @@ from typer.testing import CliRunner
 
 from helpers import difference, random_inputs, random_model, random_sizes, random_split
 from mirasol.cli import app
+from mirasol.data.toybox import Stage, ToyboxBatches
 from mirasol.inference.answer import load
 from mirasol.inference.session import Session
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import IGNORE, Mirasol
 from mirasol.model.modeling_mirasol import MirasolForConditionalGeneration
 from mirasol.model.processing_mirasol import MirasolProcessor
+from mirasol.model.text import Text
 from mirasol.train.checkpoint import save_model
-from mirasol.warm import Joined, join
+from mirasol.train.config import Optimisation, Run
+from mirasol.train.loop import train
+from mirasol.warm import Joined, join, loaded_names
 
 QUESTION, ROWS, SNIPPETS = "What do you hear?", 2, 3
 
@@ -33,7 +37,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Joined, Path]:
     """A joined model with open gates, and the folder that it was saved in."""
     folder = tmp_path_factory.mktemp("joined")
     torch.manual_seed(0)
-    save_text("Qwen3", folder / "text")
+    save_text("Qwen3", folder / "text", max_position_embeddings=600)
     save_vit("DINOv2", folder / "vit")
     (folder / "vit" / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     sizes = SIZES.change(height=40, width=30, reconstruct_scale=5, reconstruct_patch=2)
@@ -76,6 +80,11 @@ def test_every_way_of_loading_gives_the_same_model_and_its_sources(joined: tuple
     report = json.loads((folder / "init.json").read_text())
     assert sorted([*report["loaded"], *report["new"]]) == sorted(name for name, _ in made.model.named_parameters())
     assert report["left"] == ["vit: embeddings.mask_token"]
+    assert loaded_names(folder) == made.report.loaded
+    learning = [name for name, _ in inner.named_parameters() if not name.startswith(loaded_names(folder))]
+    assert learning == list(made.report.new)  # no name is the start of another's
+    with pytest.raises(ValueError, match=r"expected init\.json"):
+        loaded_names(tmp_path)
 
 
 def test_answers_of_both_rings_and_of_a_session(joined: tuple[Joined, Path]) -> None:
@@ -173,6 +182,31 @@ def test_gates_start_closed_and_learn(joined: tuple[Joined, Path]) -> None:
     ).loss.backward()
     assert all(float(gate.grad.abs()) > 1e-6 for gate in gates.values())
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_what_joins_the_parts_is_trained_first(joined: tuple[Joined, Path], tmp_path: Path) -> None:
+    """A run that begins with a joined model and leaves alone what came from its parts."""
+    made, folder = joined
+    before, tokenizer = Mirasol.load(folder).state_dict(), Text.load(folder).tokenizer
+    sizes = made.model.sizes
+
+    def batches(first: int, last: int) -> ToyboxBatches:
+        return ToyboxBatches(sizes, Text(tokenizer), (Stage(0, (1, 2), 2, things=1),), first, last, questions=2)
+
+    run = Run(
+        name="join", sizes=sizes, optimisation=Optimisation(steps=2, warmup=1), batches=batches,
+        tokenizer=lambda: tokenizer, start_from=str(folder), frozen=loaded_names(folder), workers=0, threads=1,
+    )  # fmt: skip
+    lines: list[str] = []
+    result = train(run, tmp_path, report=lines.append)
+    assert result is not None
+    assert "new 0, left over 0" in lines[0]
+    after = Mirasol.load(result)
+    assert after.sources == made.model.sources
+    assert Text.load(result).layout == Text(tokenizer).layout
+    changed = {name for name, value in after.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed <= set(made.report.new)
+    assert {"decoder.blocks.1.cross_gate", "decoder.blocks.1.cross_attention.q_proj.weight"} <= changed
 
 
 def test_the_command(joined: tuple[Joined, Path], tmp_path: Path) -> None:

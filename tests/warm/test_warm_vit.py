@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checkpoints import SIZES, VITS, save_vit
+import transformers
+from checkpoints import SIZES, VIT, VITS, save_vit, shake
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import DINOv3ViTConfig, SwinConfig
@@ -83,6 +84,26 @@ def test_features_of_a_still_are_those_of_the_original(name: str, tmp_path: Path
         assert expected.std() > 0.1
         both = joined.model.encoder.tubes(as_ours(still(side), joined.model))[:, 0]
         assert difference(both[:, : expected.shape[1]], both[:, expected.shape[1] :]) < 1e-4  # tokens, before attention
+
+
+@pytest.mark.parametrize("name", ["CLIP", "Siglip"])
+def test_the_tower_inside_a_model_of_pictures_and_words(name: str, tmp_path: Path) -> None:
+    """A whole CLIP or SigLIP: its words are left over, the tower is that of a model which holds nothing else."""
+    vision = getattr(transformers, f"{name}VisionConfig")(**VIT).to_dict()
+    text = getattr(transformers, f"{name}TextConfig")(
+        hidden_size=18, intermediate_size=20, num_hidden_layers=1, num_attention_heads=2, vocab_size=31
+    ).to_dict()
+    whole = shake(getattr(transformers, f"{name}Model")(
+        getattr(transformers, f"{name}Config")(text_config=text, vision_config=vision)
+    ))  # fmt: skip
+    whole.save_pretrained(tmp_path)
+    part = load_vit(tmp_path, square(30))
+    model = join(square(30), vit=tmp_path, tokenizer=TOKENIZER, tubes=(((1, 5, 5), (4, 5, 5), (0, 0, 0)),)).model
+    mean, deviation = FAMILIES[whole.config.vision_config.model_type][1]
+    expected = original_features(whole.vision_model, as_theirs(still(30), mean, deviation))
+    with torch.no_grad():
+        assert difference(our_features(model, still(30))[:, :36], expected) < 1e-4
+    assert any(left.startswith("text_model.") for left in part.left)
 
 
 @torch.no_grad()

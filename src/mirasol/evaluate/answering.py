@@ -11,7 +11,7 @@ from torch import Tensor
 from mirasol.data.annotations import Row
 from mirasol.inference.answer import Loaded, Watched
 from mirasol.model.state import stack_states
-from mirasol.model.text import END, PAD, pad
+from mirasol.model.text import pad
 
 from .choices import best, by_rule, option_scores
 from .tasks import Record
@@ -56,10 +56,10 @@ def answer(
 
 
 def _say(context: Tensor, mask: Tensor, asked: Sequence[tuple[int, Row]], loaded: Loaded) -> list[tuple[str, float]]:
-    ids, real = pad([loaded.text.prompt(row.question) for _, row in asked], PAD, left=True)
+    ids, real = pad([loaded.text.prompt(row.question) for _, row in asked], loaded.text.pad, left=True)
     rows = torch.tensor([film for film, _ in asked], device=context.device)
     ids, real = ids.to(context.device), real.to(context.device)
-    answers, sure = loaded.model.generate(context[rows], mask[rows], ids, real, end=END)
+    answers, sure = loaded.model.generate(context[rows], mask[rows], ids, real, end=loaded.text.end)
     return [(loaded.text.decode(words), share) for words, share in zip(answers, sure, strict=True)]
 
 

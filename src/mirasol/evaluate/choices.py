@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.text import PAD, Text, pad
+from mirasol.model.text import Text, pad
 
 RULES = ("mean", "sum")
 ROWS = 256  # texts in one call of the decoder
@@ -35,7 +35,7 @@ def option_scores(
     order = sorted(range(len(texts)), key=lambda at: len(texts[at][1]))  # texts of like length share a call
     for first in range(0, len(order), ROWS):
         part = order[first : first + ROWS]
-        ids, real = (value.to(context.device) for value in pad([texts[at][1] for at in part], PAD))
+        ids, real = (value.to(context.device) for value in pad([texts[at][1] for at in part], text.pad))
         rows = torch.tensor([texts[at][0] for at in part], device=context.device)
         hidden, _ = model.decoder(ids, context[rows], mask[rows], text_mask=real)
         starts = torch.tensor([texts[at][2] for at in part], device=context.device)

@@ -9,7 +9,7 @@ import torch
 from mirasol.data.decoding import Bad, decode
 from mirasol.data.items import Items
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.text import END, PAD, Text, pad
+from mirasol.model.text import Text, pad
 
 
 def same(answer: str, target: str) -> bool:
@@ -37,8 +37,8 @@ def score_items(
         _, _, state = model.encoder(example.inputs)
         context, mask = model.encoder.context(state)
         many = len(example.pairs)
-        prompts, real = pad([text.prompt(prompt) for prompt, _ in example.pairs], PAD, left=True)
-        answers, _ = model.generate(context.expand(many, -1, -1), mask.expand(many, -1), prompts, real, end=END)
+        prompts, real = pad([text.prompt(prompt) for prompt, _ in example.pairs], text.pad, left=True)
+        answers, _ = model.generate(context.expand(many, -1, -1), mask.expand(many, -1), prompts, real, end=text.end)
         right += sum(same(text.decode(ids), target) for ids, (_, target) in zip(answers, example.pairs, strict=True))
         asked += many
     return {"exact": round(100 * right / max(1, asked), 1), "asked": asked, "bad": bad}

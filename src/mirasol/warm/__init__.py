@@ -8,6 +8,6 @@
 `mirasol init` does the same. docs/warm_start.md says which families fit and what each part becomes.
 """
 
-from .joining import Joined, Report, join
+from .joining import Joined, Report, join, loaded_names
 
-__all__ = ["Joined", "Report", "join"]
+__all__ = ["Joined", "Report", "join", "loaded_names"]

@@ -102,8 +102,10 @@ def join(
         tokenizer = parts["text"].tokenizer
         changes = {"cross_gate": True, "cross_every": 1, **changes}
     if vit is not None:
-        fitted, tubes = sizes.change(**signals(changes)), changes.pop("tubes", None)
+        fitted, tubes = sizes.change(**signals(changes)), changes.get("tubes")
         parts["vit"] = load_vit(vit, fitted, tubes=tubes, inflate=inflate, licence=licences.get("vit", ""))
+        if "tubes" in parts["vit"].changes:
+            changes.pop("tubes", None)
     if not parts:
         raise ValueError("expected a pretrained part: give text, vit or both")
     if tokenizer is None:
@@ -172,6 +174,15 @@ def check_whole(part: Part, own: dict[str, Any], loaded: set[str]) -> None:
     missing = [name for name in missing if not any(word in name for word in added)]
     if missing:
         raise ValueError(f"{part.source['name']} is incomplete: it brings nothing for {', '.join(missing[:3])}")
+
+
+def loaded_names(folder: str | Path) -> tuple[str, ...]:
+    """The parameters of a joined model that came from its parts, from the report in its folder: what a run that trains
+    only the rest gives as `frozen`."""
+    path = Path(folder) / REPORT
+    if not path.is_file():
+        raise ValueError(f"expected {REPORT} in {folder}, found none: is this a folder that `mirasol init` made?")
+    return tuple(json.loads(path.read_text(encoding="utf-8"))["loaded"])
 
 
 def card(report: Report, name: str) -> str:

@@ -142,8 +142,8 @@ def text_weights(
             continue
         weight = value.float()
         weights[ours] = weight + 1 if plus_one and ours.endswith("norm.weight") else weight
-    if changes["tied"]:
-        weights.pop("lm_head.weight", None)  # the same as the embedding
+    if changes["tied"] and weights.pop("lm_head.weight", None) is not None:
+        left.append("lm_head.weight")  # the embedding does its work
     inside = [name for name in left if name.startswith("model.layers.") and "rotary_emb" not in name]
     if inside:
         raise refuse(origin, f"its blocks hold {len(inside)} more parameters, such as {inside[0]}")

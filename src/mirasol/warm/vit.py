@@ -70,6 +70,8 @@ def load_vit(
         known = ", ".join(sorted({name for name, _ in FAMILIES.values()}))
         what = f"{kind} has {DIFFERS[kind]}" if kind in DIFFERS else f"{kind!r} is not one of {known}"
         raise ValueError(f"{origin.name} does not fit Mirasol's ViT: {what}")
+    if config.hidden_act not in ACTIVATIONS:
+        raise ValueError(f"{origin.name} does not fit Mirasol's ViT: its MLP uses {config.hidden_act!r}")
     name, pixels = FAMILIES[kind]
     tensors, left = stripped(origin, origin.tensors())
     weights, unused = block_weights(origin, tensors, config)

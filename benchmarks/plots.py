@@ -2,6 +2,7 @@
 
 python benchmarks/bench_recall.py --plot       docs/recall.png and docs/capacity.png
 python benchmarks/bench_stream.py --plot FILE  docs/memory.png, from what --json FILE wrote
+python benchmarks/bench_train.py --plot FILE   docs/frames.png, from the sweep in FILE
 """
 
 from __future__ import annotations
@@ -106,3 +107,30 @@ def draw_stream(report: Path, docs: Path) -> None:
     axis.legend(fontsize=8, loc="upper right")
     axis.set_title("Growth, not size, is what compares: 3.8 M parameters against 3 and 7 billion", fontsize=9)
     figure.savefig(docs / "memory.png", dpi=110, bbox_inches="tight")
+
+
+def draw_frames(report: Path, docs: Path) -> None:
+    """Seconds and operations of forward and backward of one clip against its frames, beside attention over all tokens
+    at once."""
+    values = json.loads(report.read_text())
+    name, entry = next((name, run) for name, run in values["runs"].items() if "sweep" in run)
+    rows = entry["sweep"]
+    frames = [row["frames"] for row in rows]
+    figure, axes = plt.subplots(1, 2, figsize=(10.4, 4.4))
+    sides = (("mirasol", "Mirasol, snippet by snippet", "#17697d", "o"),
+             ("whole_clip", "attention over all tokens at once", "#c4782a", "s"))  # fmt: skip
+    for axis, what, scale in ((axes[0], "s", 1.0), (axes[1], "flops", 1e9)):
+        for side, label, colour, mark in sides:
+            axis.plot(frames, [row[f"{side}_{what}"] / scale for row in rows], label=label, color=colour, marker=mark)
+        first = rows[0][f"mirasol_{what}"] / scale
+        axis.plot(frames, [first * count / frames[0] for count in frames], color="#777", linestyle=":", label="linear")
+        axis.set(xscale="log", yscale="log", xlabel="frames of the clip")
+        axis.set_xticks(frames, [str(count) for count in frames])
+        axis.minorticks_off()
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel(f"processor seconds on {values['hardware']}, {entry['threads']} thread(s)")
+    axes[1].set_ylabel("GFLOP")
+    axes[0].legend(fontsize=8)
+    figure.suptitle(f"Forward and backward of the audio-video side, {name.split()[0]} preset", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(docs / "frames.png", dpi=110, bbox_inches="tight")

@@ -10,7 +10,17 @@ from mirasol import cli
 from mirasol.model.mirasol import count_parameters, on_meta
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-PARAMETERS = {"smoke": 275_848, "tiny": 3_698_640, "tiny_stream": 3_786_449}
+PARAMETERS = {
+    "smoke": 275_848, "tiny": 3_698_640, "tiny_stream": 3_786_449, "small": 59_020_712, "pretrain_3b": 2_883_214_552,
+    "finetune_qa": 3_698_640, "finetune_classification": 3_698_640,
+}  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"video": "a.mp4", "answer": "a dog barks"}\n{"video": "b.mp4", "answer": "a bell rings"}\n')
+    return str(path)
 
 
 def test_no_recipe_is_forgotten() -> None:
@@ -18,8 +28,9 @@ def test_no_recipe_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
-def test_a_recipe_builds(name: str) -> None:
-    run = cli.load_recipe(RECIPES / f"{name}.py")
+def test_a_recipe_builds(name: str, data: str) -> None:
+    path = RECIPES / f"{name}.py"
+    run = cli.load_recipe(path, {"data": data} if "data: str" in path.read_text() else {})
     model = on_meta(run.sizes)
     assert count_parameters(model) == PARAMETERS[name]
     names = [parameter for parameter, _ in model.named_parameters()]
@@ -27,3 +38,13 @@ def test_a_recipe_builds(name: str) -> None:
         assert any(parameter.startswith(start) for parameter in names), start
     assert sum(not parameter.startswith(run.frozen or ("*",)) for parameter in names) > 50
     assert run.tokenizer().get_vocab_size() <= run.sizes.vocabulary
+
+
+def test_a_mixture_is_given_in_words(data: str, tmp_path: Path) -> None:
+    (tmp_path / "stills.jsonl").write_text('{"image": "a.png", "caption": "a red thing"}\n')
+    run = cli.load_recipe(RECIPES / "small.py", {"data": f"{data}=0.75,{tmp_path}/stills.jsonl=0.25"})
+    mixture = run.batches(0, 1).mixture
+    assert mixture.counts == [750, 250]
+    assert len(mixture) == 3
+    with pytest.raises(ValueError, match="needs data: give --data"):
+        cli.load_recipe(RECIPES / "small.py")

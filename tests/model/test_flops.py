@@ -10,10 +10,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import COMBINERS, random_inputs, random_model, random_sizes
-from mirasol.model.flops import COMPONENTS, Work, forward_flops, training_flops
+from mirasol.model.flops import COMPONENTS, Work, forward_flops, optimizer_flops, training_flops
 from mirasol.model.inspection import inspect
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import PRESETS, Sizes
+from mirasol.train.config import Optimisation
+from mirasol.train.optimizer import Optimizers
 from mirasol.train.recompute import recompute_blocks
 
 BATCH, SNIPPETS, TEXTS, LENGTH, TARGETS = 2, 7, 3, 11, 6
@@ -71,6 +73,17 @@ def test_recomputation_costs_at_most_a_forward(combiner: str) -> None:
     assert BATCH * once < both <= BATCH * twice
 
 
+def test_the_optimizer_counts_too() -> None:
+    sizes = random_sizes(random.Random(4), "ttm mha", BATCH, SNIPPETS, tied=False)
+    model = random_model(sizes).train()
+    optimizers = Optimizers(model, Optimisation(steps=3))
+    ids = torch.randint(sizes.vocabulary, (BATCH, LENGTH))
+    model(random_inputs(sizes, BATCH, SNIPPETS), ids, ids).loss.backward()
+    with FlopCounterMode(display=False) as counter:
+        optimizers.step(0)
+    assert counter.get_total_flops() == optimizer_flops(sizes)
+
+
 def test_cost_is_linear_where_snippets_stand_alone_and_not_where_they_look_back() -> None:
     for name, preset in PRESETS.items():
         # Sixteen times the frames; the ViT sees one snippet at a time, the latent model all of them.
@@ -85,6 +98,8 @@ def test_cost_is_linear_where_snippets_stand_alone_and_not_where_they_look_back(
 def test_inspection_shows_them() -> None:
     numbers = inspect(PRESETS["small"], Work(3, 2, 10, 4))
     assert numbers["forward_flops"] == forward_flops(PRESETS["small"], Work(3, 2, 10, 4))
+    assert numbers["training_bytes"]["activations"] > 3 * numbers["training_bytes"]["activations_recomputing"] > 0
+    assert numbers["optimizer_flops"] == optimizer_flops(PRESETS["small"])
     assert numbers["work"] == {"snippets": 3, "texts": 2, "text_tokens": 10, "targets": 4}
 
 

@@ -1,4 +1,4 @@
-"""The text loss by chunks equals the naive one, which is here, in value and gradient, and takes a fraction of the memory."""
+"""The text loss by chunks equals the naive one, which is here, in value and gradient, in less memory."""
 
 from __future__ import annotations
 

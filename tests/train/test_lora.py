@@ -117,7 +117,7 @@ def test_what_is_not_there_is_named(seeds: int) -> None:
         lambda: add_lora(model, LoraHow(targets=("decoder", "vit"))),
         lambda: freeze(model, ("decoder", "vit")),
     ):
-        with pytest.raises(ValueError, match="'vit'.*decoder.cross_attention.*encoder.vit"):
+        with pytest.raises(ValueError, match=r"'vit'.*decoder\.cross_attention.*encoder\.vit"):
             call()
     assert all(parameter.requires_grad for parameter in model.parameters())  # refused before anything was done
     with pytest.raises(ValueError, match="no component 'lm_head'"):

@@ -51,8 +51,26 @@ def inspection_text(name: str, numbers: dict[str, Any]) -> str:
         f"tokens per snippet of {numbers['seconds_per_snippet']:g} s: {tokens}",
         f"text attends to at most {numbers['context_tokens']} tokens: {context}",
         f"state of a stream of any length: {shown} at float32",
+        *training_lines(numbers),
     ]
     return "\n".join(lines)
+
+
+def training_lines(numbers: dict[str, Any]) -> list[str]:
+    """Operations and memory of a training step on one clip."""
+    work, forward, held = numbers["work"], numbers["forward_flops"], numbers["training_bytes"]
+    total = sum(forward.values())
+    lines = [
+        "",
+        f"forward of a clip of {work['snippets']} snippets, {work['texts']} text of {work['text_tokens']} tokens: "
+        f"{total / 1e9:,.1f} GFLOP",
+        *(f"  {part:<16}{count / 1e9:>15,.2f}{100 * count / total:>8.1f} %" for part, count in forward.items()),
+        f"training step: {numbers['training_flops'] / 1e9:,.1f} GFLOP, with recomputation at most "
+        f"{numbers['recomputing_flops'] / 1e9:,.1f}; the optimizer's part, once a batch: "
+        f"{numbers['optimizer_flops'] / 1e9:,.1f}",
+    ]
+    kept = ", ".join(f"{part.replace('_', ' ')} {size / 2**20:,.1f}" for part, size in held.items())
+    return [*lines, f"memory of that step at float32, MiB: {kept}"]
 
 
 @app.command()

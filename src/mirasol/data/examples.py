@@ -16,7 +16,7 @@ from mirasol.model.inputs import Fused, Inputs, join_inputs, silence_before, sni
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import Sizes
 from mirasol.model.snippets import cut, snippet_count
-from mirasol.model.text import PAD, Text, pad
+from mirasol.model.text import Text, pad
 
 
 @dataclass(frozen=True)
@@ -78,5 +78,5 @@ def collate_pairs(
     if not ids:
         rows, ids = [0], [text.prompt(spare)]
         labels = [[IGNORE] * len(ids[0])]
-    padded, mask = pad(ids, PAD)
+    padded, mask = pad(ids, text.pad)
     return Batch(inputs, padded, pad(labels, IGNORE)[0], mask, torch.tensor(rows), first)

@@ -21,19 +21,21 @@ def first_of(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 def pairs_of(value: Any) -> Pairs:
     """(prompt or None, target) pairs of what a JSON file or a row holds: a text, a list, a mapping with a target (and a
-    prompt), or a mapping with a list of such. `ValueError` for anything else."""
+    prompt), or a mapping with a list of such (and perhaps a caption). `ValueError` for anything else."""
     if isinstance(value, str):
         return ((None, value.strip()),) if value.strip() else ()
     if isinstance(value, list):
         return tuple(pair for part in value for pair in pairs_of(part))
     if isinstance(value, Mapping):
-        target = first_of(value, TARGETS)
-        if target is not None:
+        if isinstance(several := first_of(value, LISTS), list):
+            caption = value.get("caption")
+            return pairs_of(several) + (pairs_of(caption) if isinstance(caption, str) else ())
+        if (target := first_of(value, TARGETS)) is not None:
             prompt = first_of(value, PROMPTS)
+            if prompt is None and value.get("answer"):  # {"text": a question, "answer": ...}
+                prompt = value.get("text") or None
             targets = target if isinstance(target, list) else [target]
             return tuple((None if prompt is None else str(prompt), str(text).strip()) for text in targets)
-        if (several := first_of(value, LISTS)) is not None:
-            return pairs_of(several)
     wanted = f"one of {', '.join(TARGETS)} (and perhaps {', '.join(PROMPTS)})"
     found = ", ".join(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
     raise ValueError(f"expected a text, or a mapping with {wanted}, found {found or 'an empty one'}")

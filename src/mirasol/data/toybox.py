@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tokenizers import Tokenizer
 
@@ -26,6 +27,7 @@ class Stage:
     `things` is the largest number of things that a scene may show: where there is only one, its kind, colour and place
     can be learned without knowing yet which thing a question means. `caption_every` says at which steps captions are
     asked for, too (0: never). `silent`: without sound, so that seeing is learned before hearing, which is easier.
+    `pack`: the folder of an asset pack, whose pictures and sounds take the place of the drawn things.
     `wanted`: every second scene of a batch is the next one with a question of such a type ("memory") or of the type
     and what it needs ("memory/picture"), each in turn; for types that few scenes carry and that are learned last.
     """
@@ -37,6 +39,13 @@ class Stage:
     caption_every: int = 4
     silent: bool = False
     wanted: tuple[str, ...] = ()
+    pack: str = ""
+
+
+@lru_cache(maxsize=4)
+def opened_pack(folder: str) -> toybox.AssetPack | None:
+    """An asset pack by its folder, read once; None for an empty name."""
+    return toybox.AssetPack(folder) if folder else None
 
 
 def is_wanted(question: toybox.Question, wanted: str) -> bool:
@@ -55,20 +64,24 @@ def scene_example(
     caption: bool = True,
     silent: bool = False,
     wanted: str = "",
+    pack: str = "",
 ) -> Example:
-    """One scene with some of its questions and its caption. `drop`: how often picture or sound is taken away.
+    """One scene with some of its questions and its caption. `drop`: how often picture or sound is taken away. `pack`:
+    see `Stage`.
 
     The first scene from `seed` on that shows no more than `things` things (with such a limit nothing is counted) and
     carries a question of the type `wanted`, which is then among those asked (unless what it needs was taken away).
     """
     chance = random.Random(f"example {split} {seed}")
-    scene = toybox.make_scene(seed, split, seconds=seconds)
+    assets = opened_pack(pack)
+    world = assets.world if assets else None
+    scene = toybox.make_scene(seed, split, seconds=seconds, world=world)
     while len(scene.things) > things or (wanted and not any(is_wanted(q, wanted) for q in scene.questions)):
         seed += 1
-        scene = toybox.make_scene(seed, split, seconds=seconds)
+        scene = toybox.make_scene(seed, split, seconds=seconds, world=world)
     lost = chance.choice(("picture", "sound")) if chance.random() < drop else ""
     lost = "sound" if silent else lost
-    clip = toybox.render(scene, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate)
+    clip = toybox.render(scene, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate, pack=assets)
     inputs = clip_inputs(clip, sizes, picture=lost != "picture", sound=lost != "sound")
     asked = [q for q in scene.questions if not (lost and q.needs in (lost, "both"))] or list(scene.questions)
     if things < 4:
@@ -103,6 +116,7 @@ class ToyboxBatches(SteppedBatches):
                 seconds=chance.randint(*stage.seconds), things=stage.things, questions=self.questions, drop=self.drop,
                 caption=bool(stage.caption_every) and step % stage.caption_every == 0, silent=stage.silent,
                 wanted=stage.wanted[(step + at // 2) % len(stage.wanted)] if stage.wanted and at % 2 else "",
+                pack=stage.pack,
             )
             for at in self.rows(stage.batch)
         ]  # fmt: skip

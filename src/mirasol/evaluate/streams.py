@@ -20,7 +20,7 @@ from mirasol.media.toybox.streams import STREAM_TYPES, Stream
 from mirasol.model.inputs import Fused, Inputs, join_inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.state import split_states
-from mirasol.model.text import END, PAD, Text, pad
+from mirasol.model.text import Text, pad
 
 WITHIN, VISITS = 64, 6  # seconds in which things come by, and how many: as long as the longest stream of the training
 DISTURBED = 0.15  # share of all seconds in which something distracts
@@ -78,10 +78,10 @@ def recall(
     for stream, own in zip(streams, split_states(state), strict=True):
         asked = stream.questions(seconds)
         context, mask = model.encoder.context(own)
-        ids, text_mask = pad([text.prompt(question.text) for question in asked], PAD, left=True)
+        ids, text_mask = pad([text.prompt(question.text) for question in asked], text.pad, left=True)
         many = len(asked)
         answers, sure = model.generate(
-            context.expand(many, -1, -1), mask.expand(many, -1), ids, text_mask, end=END, most=24
+            context.expand(many, -1, -1), mask.expand(many, -1), ids, text_mask, end=text.end, most=24
         )
         for question, answer, share in zip(asked, answers, sure, strict=True):
             yield Recalled(

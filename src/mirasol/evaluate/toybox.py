@@ -16,7 +16,7 @@ from mirasol.data.examples import clip_inputs
 from mirasol.media import toybox
 from mirasol.model.inputs import Inputs, join_inputs, without
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.text import END, PAD, Text, pad
+from mirasol.model.text import Text, pad
 
 ROWS = ("both", "picture", "sound", "swapped", "question")
 
@@ -60,9 +60,9 @@ def answer_batch(
     """Greedy answers, with their probability, to (clip of the batch, question) pairs; clips are encoded once."""
     _, _, state = model.encoder(inputs)
     context, mask = model.encoder.context(state)
-    ids, text_mask = pad([text.prompt(question) for _, question in questions], PAD, left=True)
+    ids, text_mask = pad([text.prompt(question) for _, question in questions], text.pad, left=True)
     rows = torch.tensor([clip for clip, _ in questions])
-    answers, sure = model.generate(context[rows], mask[rows], ids, text_mask, end=END)
+    answers, sure = model.generate(context[rows], mask[rows], ids, text_mask, end=text.end)
     return [(text.decode(answer), share) for answer, share in zip(answers, sure, strict=True)]
 
 

@@ -15,7 +15,7 @@ import torch
 
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.state import MirasolState
-from mirasol.model.text import DESCRIBE_PROMPT, END, PAD, Text, pad
+from mirasol.model.text import DESCRIBE_PROMPT, Text, pad
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
@@ -134,15 +134,16 @@ def put(watched: Watched, questions: Sequence[str | None], loaded: Loaded) -> li
     if not questions:
         return []
     context, mask = loaded.model.encoder.context(watched.state)
-    ids, text_mask = pad([loaded.text.prompt(question) for question in questions], PAD, left=True)
+    text = loaded.text
+    ids, text_mask = pad([text.prompt(question) for question in questions], text.pad, left=True)
     many = len(questions)
     answers, sure = loaded.model.generate(
-        context.expand(many, -1, -1), mask.expand(many, -1), ids, text_mask, end=END, most=64
+        context.expand(many, -1, -1), mask.expand(many, -1), ids, text_mask, end=text.end, most=64
     )
     return [
         Answer(
             question or DESCRIBE_PROMPT,
-            loaded.text.decode(answer),
+            text.decode(answer),
             round(share, 4),
             watched.receipt,
         )

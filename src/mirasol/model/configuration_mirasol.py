@@ -15,7 +15,10 @@ from .text import END, PAD, START
 
 
 class MirasolConfig(PreTrainedConfig):
-    """`sizes`: the fields of `Sizes` as plain values (missing ones take the defaults, the `tiny` preset)."""
+    """`sizes`: the fields of `Sizes` as plain values (missing ones take the defaults, the `tiny` preset).
+
+    `sources`: where pretrained parts came from, a table for each: part, name, family, licence (see `mirasol.warm`).
+    """
 
     model_type = "mirasol"
     # What a Trainer should not collect over a whole evaluation: all but the logits.
@@ -24,6 +27,7 @@ class MirasolConfig(PreTrainedConfig):
     ]  # fmt: skip
 
     sizes: dict[str, Any] | None = None
+    sources: list[dict[str, Any]] | None = None
     is_encoder_decoder: bool = True
     tie_word_embeddings: bool = True
     pad_token_id: int | None = PAD
@@ -71,7 +75,7 @@ class MirasolConfig(PreTrainedConfig):
 
     @property
     def head_dim(self) -> int:
-        return self.hidden_size // self.num_attention_heads
+        return self.model_sizes.text_head
 
     @property
     def max_position_embeddings(self) -> int:

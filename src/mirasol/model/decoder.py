@@ -1,8 +1,10 @@
 """The text decoder: reads the prompt, attends to the audio-video context, writes the answer (the paper's text model).
 
 ids (B, T) and context (B, C, width of the audio-video side) -> hidden states (B, T, D); the output layer `lm_head`
-of the whole model makes logits (B, T, V) of them. Rotary positions, RMSNorm, gated MLP; every block has a
-cross-attention. With `caches` a call holds only the new ids; a filled context cache makes the context unnecessary.
+of the whole model makes logits (B, T, V) of them. Rotary positions, RMSNorm, gated MLP; every block, or every n-th,
+has a cross-attention, gated where `Sizes.cross_gate` says so. Other fields of `Sizes` (`text_*`) make it any decoder of
+the Llama family: without context, or with gates at zero, it is that language model. With `caches` a call holds only the
+new ids; a filled context cache makes the context unnecessary.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .layers import Block, Cache, KeyValues
+from .layers import Block, Cache, KeyValues, Style
 from .positions import rotary
 from .sizes import Sizes
 
@@ -26,26 +28,43 @@ class Decoder(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.embed = nn.Embedding(sizes.vocabulary, sizes.text_width)
+        style = Style(
+            eps=sizes.text_norm_eps,
+            activation=sizes.text_activation,
+            head_width=sizes.text_head,
+            qkv_bias=sizes.text_qkv_bias,
+            qk_norm=sizes.text_qk_norm,
+            cross_gate=sizes.cross_gate,
+        )
         self.blocks = nn.ModuleList(
             Block(
                 sizes.text_width,
                 sizes.text_heads,
                 sizes.text_mlp,
                 kv_heads=sizes.text_kv_heads,
-                context_width=sizes.av_width,
+                context_width=sizes.av_width if sizes.crosses(layer) else None,
                 gated=True,
+                style=style,
             )
-            for _ in range(sizes.text_layers)
+            for layer in range(sizes.text_layers)
         )
-        self.norm = nn.RMSNorm(sizes.text_width, eps=1e-6)
+        self.norm = nn.RMSNorm(sizes.text_width, eps=sizes.text_norm_eps)
 
     def start(self, batch: int, like: Tensor) -> list[tuple[KeyValues | None, KeyValues | None]]:
-        """Empty caches for decoding token by token."""
+        """Empty caches for decoding token by token; a block without cross-attention has none for the context."""
         sizes = self.sizes
-        width = sizes.text_width // sizes.text_heads
-        own: KeyValues = Cache.empty(batch, sizes.text_kv_heads, width, like)
-        other: KeyValues = Cache.empty(batch, sizes.text_heads, width, like)
-        return [(own, other)] * sizes.text_layers
+        own: KeyValues = Cache.empty(batch, sizes.text_kv_heads, sizes.text_head, like)
+        other: KeyValues = Cache.empty(batch, sizes.text_heads, sizes.text_head, like)
+        return [(own, other if sizes.crosses(layer) else None) for layer in range(sizes.text_layers)]
+
+    def embedded(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, D)."""
+        x = self.embed(ids)
+        return x if self.sizes.text_embed_scale == 1 else x * self.sizes.text_embed_scale
+
+    def turn(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotary angles of positions (B, T)."""
+        return rotary(positions, self.sizes.text_head, self.sizes.text_rope_base, self.sizes.text_rope_scaling)
 
     def forward(
         self,
@@ -73,8 +92,8 @@ class Decoder(nn.Module):
             real = text_mask.bool()
             mask = mask & real[:, None, None, :]
             positions = (real.long().cumsum(dim=1) - 1).clamp(min=0)[:, before:]
-        turn = rotary(positions, self.sizes.text_width // self.sizes.text_heads)
-        x = self.embed(ids)
+        turn = self.turn(positions)
+        x = self.embedded(ids)
         look = None if context_mask is None else context_mask.bool()[:, None, None, :]
         kept = []
         for at, block in enumerate(self.blocks):
@@ -85,16 +104,18 @@ class Decoder(nn.Module):
         return self.norm(x), kept
 
     def looks(self, ids: Tensor, context: Tensor, context_mask: Tensor) -> Tensor:
-        """Where each position of the text (B, T), without padding, looks in the context: (B, T, C), mean over blocks.
+        """Where each position of the text (B, T), without padding, looks in the context: (B, T, C), mean over those
+        blocks that look.
 
         For pictures that explain an answer; `forward` does not make these weights.
         """
         places = torch.arange(ids.shape[1], device=ids.device)
         mask = (places[None, :] <= places[:, None])[None, None]
-        turn = rotary(places.expand(len(ids), -1), self.sizes.text_width // self.sizes.text_heads)
-        look, x, found = context_mask.bool()[:, None, None, :], self.embed(ids), []
-        for block in self.blocks:
-            asking = x + block.attention(block.attention_norm(x), mask=mask, turn=turn)[0]
-            found.append(block.cross_attention.weights(block.cross_norm(asking), context, look))
+        turn = self.turn(places.expand(len(ids), -1))
+        look, x, found = context_mask.bool()[:, None, None, :], self.embedded(ids), []
+        for layer, block in enumerate(self.blocks):
+            if self.sizes.crosses(layer):
+                asking = x + block.attention(block.attention_norm(x), mask=mask, turn=turn)[0]
+                found.append(block.cross_attention.weights(block.cross_norm(asking), context, look))
             x, _ = block(x, mask, turn=turn, context=context, context_mask=look)
         return torch.stack(found).mean(dim=0)

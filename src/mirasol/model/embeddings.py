@@ -4,7 +4,8 @@ in   pixel_values_videos (B, S, F, C, H, W), input_features (B, S, M, L)
 out  tokens (B, S, Nv, D) and (B, S, Na, D), each with a mask (B, S, N): true where something real lies under the token
 
 Each shape has a LayerNorm after its linear layer: the sum over a tube of some thousand numbers would otherwise drown
-the position that is added to it (docs/LOG.md has the numbers).
+the position that is added to it (docs/LOG.md has the numbers). Positions are fixed. Where `Sizes.picture_grid` or
+`sound_grid` says so they are learned instead and there is no LayerNorm, as in the ViTs that others have trained.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from .layers import layer_norm
-from .positions import patch_positions, tube_positions
+from .positions import patch_places, patch_positions, sampled, tube_places, tube_positions
 from .sizes import Sizes
 
 CHANNELS = 3
 
 
 class Tubes(nn.Module):
-    """Several tube shapes over the same snippet, each with a linear layer of its own, and fixed positions."""
+    """Several tube shapes over the same snippet, each with a linear layer of its own, and positions.
+
+    Learned positions are a grid over the picture, read at the centre of each tube, and one for each frame, of which a
+    tube gets the mean over its own.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -29,7 +34,13 @@ class Tubes(nn.Module):
         self.shapes = nn.ModuleList(
             nn.Linear(CHANNELS * kernel[0] * kernel[1] * kernel[2], sizes.av_width) for kernel, _, _ in sizes.tubes
         )
-        self.norms = nn.ModuleList(layer_norm(sizes.av_width) for _ in sizes.tubes)
+        if sizes.picture_grid:
+            rows, columns = sizes.picture_grid
+            self.picture_positions = nn.Parameter(torch.empty(rows * columns, sizes.av_width))
+            self.frame_positions = nn.Parameter(torch.empty(sizes.frames, sizes.av_width))
+        self.norms = nn.ModuleList(
+            nn.Identity() if sizes.picture_grid else layer_norm(sizes.av_width) for _ in sizes.tubes
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, S, F, C, H, W) -> (B, S, Nv, D)."""
@@ -38,7 +49,14 @@ class Tubes(nn.Module):
             (kt, kh, kw), (st, sh, sw), (ot, oh, ow) = tube
             cut = pixels[:, :, ot:, :, oh:, ow:].unfold(2, kt, st).unfold(4, kh, sh).unfold(5, kw, sw)
             tokens.append(norm(linear(rearrange(cut, "b s t c h w kt kh kw -> b s (t h w) (c kt kh kw)"))))
-        return torch.cat(tokens, dim=2) + tube_positions(self.sizes).to(pixels)
+        return torch.cat(tokens, dim=2) + self.positions().to(pixels)
+
+    def positions(self) -> Tensor:
+        """(Nv, D)."""
+        if not self.sizes.picture_grid:
+            return tube_positions(self.sizes)
+        places, frames = (values.to(self.picture_positions) for values in tube_places(self.sizes))
+        return sampled(self.picture_positions, self.sizes.picture_grid, places) + frames @ self.frame_positions
 
     def mask(self, frame_mask: Tensor) -> Tensor:
         """(B, S, F) real frames -> (B, S, Nv): a tube counts where at least one of its frames is real."""
@@ -51,25 +69,40 @@ class Tubes(nn.Module):
 
 
 class Patches(nn.Module):
-    """Patches of a spectrogram, a linear layer and fixed positions."""
+    """Patches of a spectrogram, a linear layer and positions.
+
+    Learned positions are a grid over mel bins and patches in time, read from its beginning: a snippet is often shorter
+    than the sound that they were learned on, and a second stays a second.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
         self.linear = nn.Linear(sizes.patch[0] * sizes.patch[1], sizes.av_width)
-        self.norm = layer_norm(sizes.av_width)
+        if sizes.sound_grid:
+            rows, columns = sizes.sound_grid
+            self.sound_positions = nn.Parameter(torch.empty(rows * columns, sizes.av_width))
+        self.norm = nn.Identity() if sizes.sound_grid else layer_norm(sizes.av_width)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, D)."""
-        return self.norm(self.linear(self.cut(spectrogram))) + patch_positions(self.sizes).to(spectrogram)
+        return self.norm(self.linear(self.cut(spectrogram))) + self.positions().to(spectrogram)
+
+    def positions(self) -> Tensor:
+        """(Na, D)."""
+        if not self.sizes.sound_grid:
+            return patch_positions(self.sizes)
+        return sampled(self.sound_positions, self.sizes.sound_grid, patch_places(self.sizes).to(self.sound_positions))
 
     def cut(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, values of one patch)."""
         height, width = self.sizes.patch
-        return rearrange(spectrogram, "b s (m pm) (l pl) -> b s (m l) (pm pl)", pm=height, pl=width)
+        down, across = self.sizes.patch_steps
+        patches = spectrogram.unfold(2, height, down).unfold(3, width, across)
+        return rearrange(patches, "b s m l pm pl -> b s (m l) (pm pl)")
 
     def mask(self, column_mask: Tensor) -> Tensor:
         """(B, S, L) real columns -> (B, S, Na)."""
         rows, _ = self.sizes.patch_grid
-        any_real = rearrange(column_mask, "b s (l pl) -> b s l pl", pl=self.sizes.patch[1]).any(dim=-1)
+        any_real = column_mask.unfold(2, self.sizes.patch[1], self.sizes.patch_steps[1]).any(dim=-1)
         return repeat(any_real, "b s l -> b s (m l)", m=rows)

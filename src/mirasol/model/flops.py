@@ -3,7 +3,7 @@
     forward_flops(sizes, Work(snippets=16)) -> {"tubes": ..., "vit": ..., "decoder_self": ..., ...}   of one clip
 
 Counted are matrix products, a multiplication and an addition as two operations, as `torch.utils.flop_counter` counts
-them and as a GPU's peak is stated; norms, activations, softmax and rotary angles are left out (bound by memory).
+them and as a GPU's peak is stated; norms, nonlinearities, softmax and rotary angles are left out.
 Attention counts as the model computes it: all queries against all keys of a call, also where a mask hides them.
 """
 
@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from .embeddings import CHANNELS
 from .encoder import SECONDS_WIDTH
+from .mirasol import on_meta
 from .priority import STAMP_WIDTH
 from .sizes import Sizes
 
@@ -172,3 +175,14 @@ def training_flops(sizes: Sizes, work: Work, *, recompute: bool = False) -> dict
     if recompute:
         found.update({name: found[name] + forward[name] for name in RECOMPUTED})
     return found
+
+
+def optimizer_flops(sizes: Sizes, rounds: int = 5) -> int:
+    """Operations of one step of the optimizer, whatever the batch: Muon pulls the singular values of every linear
+    layer's matrix together in so many rounds of three products. AdamW has none."""
+    total = 0
+    for name, module in on_meta(sizes).named_modules():
+        if isinstance(module, nn.Linear) and name != "lm_head":
+            short, long = sorted(module.weight.shape)
+            total += rounds * (2 * linear(short, long, short) + linear(short, short, short))
+    return total

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .flops import PRESENCE, Work, forward_flops, training_flops
+from .flops import PRESENCE, Work, forward_flops, optimizer_flops, training_flops
+from .footprint import activation_bytes, held
 from .layers import Cache
 from .mirasol import on_meta
 from .sizes import Sizes
@@ -92,8 +93,11 @@ def inspect(sizes: Sizes, work: Work = Work(16)) -> dict[str, Any]:  # noqa: B00
     work                       the clip that the operations are counted for
     forward_flops              floating point operations of its forward, by component
     training_flops             ... of forward and backward, and `recomputing_flops` with recomputation in blocks
+    optimizer_flops            of the optimizer's step, whatever the batch
+    training_bytes             memory of a training step on that clip, float32
     """
     components = count_components(on_meta(sizes))
+    activations, least = (sum(activation_bytes(sizes, work, recompute=on).values()) for on in (False, True))
     total, text = sum(components.values()), sum(components[name] for name in TEXT)
     return {
         "total": total,
@@ -110,4 +114,6 @@ def inspect(sizes: Sizes, work: Work = Work(16)) -> dict[str, Any]:  # noqa: B00
         "forward_flops": forward_flops(sizes, work),
         "training_flops": sum(training_flops(sizes, work).values()),
         "recomputing_flops": sum(training_flops(sizes, work, recompute=True).values()),
+        "optimizer_flops": optimizer_flops(sizes),
+        "training_bytes": {**held(sizes), "activations": activations, "activations_recomputing": least},
     }

@@ -79,6 +79,13 @@ def attend_naive(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | N
     return scores.softmax(dim=-1) @ values
 
 
+def activate(x: Tensor, name: str) -> Tensor:
+    """One of `sizes.ACTIVATIONS`, element by element."""
+    if name == "quick_gelu":
+        return x * torch.sigmoid(1.702 * x)
+    return F.silu(x) if name == "silu" else F.gelu(x, approximate="tanh" if name == "gelu_tanh" else "none")
+
+
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     """Rotary positions: turns each pair (first half, second half) of x (B, heads, Q, d) by its angle.
 
@@ -104,15 +111,26 @@ class Attention(nn.Module):
         *,
         kv_heads: int | None = None,
         context_width: int | None = None,
+        head_width: int | None = None,
         bias: bool = True,
+        qkv_bias: bool | None = None,
+        norm_eps: float | None = None,
     ) -> None:
+        """`head_width`: width / heads where it is None; `qkv_bias`: as `bias`; with `norm_eps` queries and keys are
+        normed head by head, before they are turned."""
         super().__init__()
-        self.heads, self.kv_heads, self.head_width = heads, kv_heads or heads, width // heads
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads or heads, head_width or width // heads
         self.is_cross = context_width is not None
-        self.q_proj = nn.Linear(width, width, bias=bias)
-        self.k_proj = nn.Linear(context_width or width, self.kv_heads * self.head_width, bias=bias)
-        self.v_proj = nn.Linear(context_width or width, self.kv_heads * self.head_width, bias=bias)
-        self.o_proj = nn.Linear(width, width, bias=bias)
+        inside, kept = self.heads * self.head_width, self.kv_heads * self.head_width
+        qkv_bias = bias if qkv_bias is None else qkv_bias
+        self.q_proj = nn.Linear(width, inside, bias=qkv_bias)
+        self.k_proj = nn.Linear(context_width or width, kept, bias=qkv_bias)
+        self.v_proj = nn.Linear(context_width or width, kept, bias=qkv_bias)
+        self.o_proj = nn.Linear(inside, width, bias=bias)
+        self.q_norm: nn.Module = nn.Identity()
+        self.k_norm: nn.Module = nn.Identity()
+        if norm_eps is not None:
+            self.q_norm, self.k_norm = (nn.RMSNorm(self.head_width, eps=norm_eps) for _ in range(2))
 
     def forward(
         self,
@@ -124,11 +142,11 @@ class Attention(nn.Module):
         keys_from: Tensor | None = None,
     ) -> tuple[Tensor, KeyValues | None]:
         """`mask` as in `attend`, over all keys, those of the cache first; `turn`, see `rotate`, of the new ones."""
-        queries = rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads)
+        queries = self.q_norm(rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads))
         source = context if self.is_cross else x if keys_from is None else keys_from
         kept: Any = cache
         if source is not None:
-            keys = rearrange(self.k_proj(source), "b c (h d) -> b h c d", h=self.kv_heads)
+            keys = self.k_norm(rearrange(self.k_proj(source), "b c (h d) -> b h c d", h=self.kv_heads))
             values = rearrange(self.v_proj(source), "b c (h d) -> b h c d", h=self.kv_heads)
             if turn is not None:
                 keys = rotate(keys, turn)
@@ -143,8 +161,8 @@ class Attention(nn.Module):
 
         Each row sums to one; `mask` (B or 1, 1, Q or 1, C) as in `attend`, here with something to look at everywhere.
         """
-        queries = rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads)
-        keys = rearrange(self.k_proj(context), "b c (h d) -> b h c d", h=self.kv_heads)
+        queries = self.q_norm(rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads))
+        keys = self.k_norm(rearrange(self.k_proj(context), "b c (h d) -> b h c d", h=self.kv_heads))
         keys = keys.repeat_interleave(self.heads // self.kv_heads, dim=1)
         scores = queries @ keys.transpose(-1, -2) / self.head_width**0.5
         if mask is not None:
@@ -153,40 +171,66 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """(..., width) -> (..., out or width): up to `hidden`, GELU (its tanh form), down."""
+    """(..., width) -> (..., out or width): up to `hidden`, GELU (unless told otherwise its tanh form), down."""
 
-    def __init__(self, width: int, hidden: int, out: int | None = None) -> None:
+    def __init__(self, width: int, hidden: int, out: int | None = None, activation: str = "gelu_tanh") -> None:
         super().__init__()
+        self.activation = activation
         self.up_proj = nn.Linear(width, hidden)
         self.down_proj = nn.Linear(hidden, out or width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.gelu(self.up_proj(x), approximate="tanh"))
+        return self.down_proj(activate(self.up_proj(x), self.activation))
 
 
 class GatedMlp(nn.Module):
-    """(..., width) -> (..., width): down(silu(gate) * up), without biases."""
+    """(..., width) -> (..., width): down(activation(gate) * up), without biases."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, activation: str = "silu") -> None:
         super().__init__()
+        self.activation = activation
         self.gate_proj = nn.Linear(width, hidden, bias=False)
         self.up_proj = nn.Linear(width, hidden, bias=False)
         self.down_proj = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(activate(self.gate_proj(x), self.activation) * self.up_proj(x))
 
 
-def layer_norm(width: int) -> nn.LayerNorm:
+def layer_norm(width: int, eps: float = 1e-6) -> nn.LayerNorm:
     """With the epsilon that the whole audio-video side uses (and the official Token Turing Machine)."""
-    return nn.LayerNorm(width, eps=1e-6)
+    return nn.LayerNorm(width, eps=eps)
+
+
+@dataclass(frozen=True)
+class Style:
+    """Ways in which pretrained blocks differ from ours; the defaults are our own.
+
+    activation        of the MLP, see `activate`; empty: GELU in its tanh form, SiLU in a gated block
+    head_width        of self- and cross-attention; 0: width / heads
+    qkv_bias          biases on queries, keys and values of self-attention in a gated block
+    qk_norm           RMSNorm of queries and keys of self-attention
+    layer_scale       a learned scale (width) for what attention and MLP add
+    cross_gate        tanh of a learned number scales what cross-attention adds
+    """
+
+    eps: float = 1e-6
+    activation: str = ""
+    head_width: int = 0
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    layer_scale: bool = False
+    cross_gate: bool = False
+
+
+OURS = Style()
 
 
 class Block(nn.Module):
     """Pre-norm Transformer block: self-attention, cross-attention if a `context_width` is given, MLP.
 
     Two kinds: `Block(...)` has LayerNorm, biases and GELU (audio-video side), `Block(..., gated=True)` RMSNorm, no
-    biases and a gated MLP (text side). `caches` is a pair (own, context) of caches, each may be None.
+    biases and a gated MLP (text side); a `Style` varies them. `caches` is a pair (own, context), each may be None.
     """
 
     def __init__(
@@ -198,19 +242,34 @@ class Block(nn.Module):
         kv_heads: int | None = None,
         context_width: int | None = None,
         gated: bool = False,
+        style: Style = OURS,
     ) -> None:
         super().__init__()
+        bias, head_width = not gated, style.head_width or None
 
         def norm() -> nn.Module:
-            return nn.RMSNorm(width, eps=1e-6) if gated else layer_norm(width)
+            return nn.RMSNorm(width, eps=style.eps) if gated else layer_norm(width, style.eps)
 
         self.attention_norm = norm()
-        self.attention = Attention(width, heads, kv_heads=kv_heads, bias=not gated)
+        self.attention = Attention(
+            width, heads, kv_heads=kv_heads, head_width=head_width, bias=bias,
+            qkv_bias=bias or style.qkv_bias, norm_eps=style.eps if style.qk_norm else None,
+        )  # fmt: skip
         if context_width is not None:
             self.cross_norm = norm()
-            self.cross_attention = Attention(width, heads, context_width=context_width, bias=not gated)
+            self.cross_attention = Attention(
+                width, heads, context_width=context_width, head_width=head_width, bias=bias
+            )
+            if style.cross_gate:
+                self.cross_gate = nn.Parameter(torch.zeros(1))
         self.mlp_norm = norm()
-        self.mlp = GatedMlp(width, hidden) if gated else Mlp(width, hidden)
+        self.mlp = (
+            GatedMlp(width, hidden, style.activation or "silu") if gated
+            else Mlp(width, hidden, activation=style.activation or "gelu_tanh")
+        )  # fmt: skip
+        if style.layer_scale:
+            self.attention_scale = nn.Parameter(torch.ones(width))
+            self.mlp_scale = nn.Parameter(torch.ones(width))
 
     def forward(
         self,
@@ -223,21 +282,25 @@ class Block(nn.Module):
     ) -> tuple[Tensor, tuple[KeyValues | None, KeyValues | None]]:
         """x (B, Q, D), context (B, C, Dc) -> (B, Q, D), caches. Masks are boolean, (B or 1, 1, Q or 1, keys)."""
         attended, own = self.attention(self.attention_norm(x), mask=mask, cache=caches[0], turn=turn)
-        x = x + attended
+        x = x + self.scaled(attended, "attention_scale")
         other = caches[1]
         if hasattr(self, "cross_attention"):
             attended, other = self.cross_attention(self.cross_norm(x), context, context_mask, other)
             if context_mask is not None:  # (B, 1, 1, C): a row with nothing to look at takes nothing
                 attended = attended * context_mask.any(dim=-1)
-            x = x + attended
-        return x + self.mlp(self.mlp_norm(x)), (own, other)
+            x = x + (attended * self.cross_gate.tanh() if hasattr(self, "cross_gate") else attended)
+        return x + self.scaled(self.mlp(self.mlp_norm(x)), "mlp_scale"), (own, other)
+
+    def scaled(self, added: Tensor, name: str) -> Tensor:
+        """`added` times the layer scale of this name, where the block has one."""
+        return added * getattr(self, name) if hasattr(self, name) else added
 
     def last(self, x: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
         """What `forward` gives at the last `count` positions (B, count, D), without computing the others."""
         normed = self.attention_norm(x)
         attended, _ = self.attention(normed[:, -count:], mask=mask, keys_from=normed)
-        x = x[:, -count:] + attended
-        return x + self.mlp(self.mlp_norm(x))
+        x = x[:, -count:] + self.scaled(attended, "attention_scale")
+        return x + self.scaled(self.mlp(self.mlp_norm(x)), "mlp_scale")
 
 
 def initialise(module: nn.Module, init: Any = nn.init) -> None:
@@ -252,6 +315,8 @@ def initialise(module: nn.Module, init: Any = nn.init) -> None:
     | text embedding                             | normal, deviation 1/sqrt(width)    |
     | learned tokens and queries (`*_tokens`)    | normal, deviation 0.5              |
     | learned position tables (`*_positions`)    | normal, deviation 0.02             |
+    | gate of cross-attention (`cross_gate`)     | 0                                  |
+    | layer scale (`*_scale`)                    | 1                                  |
     """
     ends = ("o_proj", "down_proj")
     for name, child in module.named_children():
@@ -271,6 +336,10 @@ def initialise(module: nn.Module, init: Any = nn.init) -> None:
             init.normal_(parameter, std=0.5)
         elif name.endswith("_positions"):
             init.normal_(parameter, std=0.02)
+        elif name.endswith("_gate"):
+            init.zeros_(parameter)
+        elif name.endswith("_scale"):
+            init.ones_(parameter)
 
 
 def initialise_all(model: nn.Module, init: Any = nn.init) -> None:

@@ -9,11 +9,13 @@ The Hugging Face skin (`modeling_mirasol.py`) holds the same parts under the sam
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -27,6 +29,7 @@ from .priority import PriorityCombiner
 from .reconstruction import Reconstruction, compared
 from .sizes import Sizes
 from .state import MirasolState
+from .text import Text
 
 IGNORE = -100  # a label that counts for nothing
 CHUNK = 1_024  # targets whose logits exist at a time: 256 MiB in float32 at a vocabulary of 65 536
@@ -93,6 +96,7 @@ class Mirasol(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
+        self.sources: list[dict[str, Any]] = []  # where pretrained parts came from, with their licences
         self.encoder = Encoder(sizes)
         self.decoder = Decoder(sizes)
         self.lm_head = nn.Linear(sizes.text_width, sizes.vocabulary, bias=False)
@@ -190,9 +194,40 @@ class Mirasol(nn.Module):
         if "sizes" not in values:
             raise ValueError(f"expected 'sizes' in {folder / 'config.json'}: this is no Mirasol checkpoint")
         weights = load_file(folder / "model.safetensors")
-        return with_weights(
+        model = with_weights(
             Sizes.from_dict(values["sizes"]), {name: weight.float() for name, weight in weights.items()}
         )
+        model.sources = values.get("sources") or []
+        return model
+
+    def save(self, folder: str | Path, tokenizer: Tokenizer, weights: Mapping[str, Tensor] | None = None) -> None:
+        """The files that `load` and `from_pretrained` read, `tokenizer.json` among them; `weights` (by name) instead of
+        the model's own."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = dict(self.named_parameters()) if weights is None else weights  # tied ones once
+        tensors = {name: value.detach().cpu().contiguous() for name, value in found.items()}
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        self.save_words(folder, tokenizer)
+
+    def save_words(self, folder: Path, tokenizer: Tokenizer) -> None:
+        """The configuration and the tokenizer alone."""
+        text = Text(tokenizer)
+        config: dict[str, Any] = {
+            "model_type": "mirasol",
+            "architectures": ["MirasolForConditionalGeneration"],
+            "sizes": self.sizes.to_dict(),
+        }
+        if not text.is_ours:
+            start = text.layout.before[0]
+            config |= {"pad_token_id": text.pad, "eos_token_id": text.end}
+            config |= {"bos_token_id": start, "decoder_start_token_id": start}
+        if self.sources:
+            config["sources"] = self.sources
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        tokenizer.save(str(folder / "tokenizer.json"))
 
 
 class _Unfilled(TorchFunctionMode):

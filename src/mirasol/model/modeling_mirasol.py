@@ -245,10 +245,12 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
         if cache.is_compileable:
             raise ValueError("expected a dynamic cache, found a static one: leave cache_implementation out")
         empty: Any = self.decoder.start(len(ids), context)
-        views: Any = [  # pairs of `KeyValues`, changed in place as transformers' caches are
-            (CacheView(cache.self_attention_cache, at, a.keys), CacheView(cache.cross_attention_cache, at, b.keys))
-            for at, (a, b) in enumerate(empty)
-        ]
+        views: Any = []  # pairs of `KeyValues`, changed in place as transformers' caches are
+        looking = 0  # blocks that look at the context have a layer of its cache each
+        for at, (own, other) in enumerate(empty):
+            view = None if other is None else CacheView(cache.cross_attention_cache, looking, other.keys)
+            views.append((CacheView(cache.self_attention_cache, at, own.keys), view))
+            looking += other is not None
         filled = cache.is_updated.get(0, False)  # the context's keys and values are in the cache already
         hidden, _ = self.decoder(ids, None if filled else context, mask, views, text_mask)
         cache.is_updated.update(dict.fromkeys(range(len(views)), True))

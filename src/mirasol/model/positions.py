@@ -48,9 +48,47 @@ def tube_positions(sizes: Sizes) -> Tensor:
 def patch_positions(sizes: Sizes) -> Tensor:
     """(Na, D) positions of the spectrogram patches of a snippet: centre in mel bins and in columns, mel outermost."""
     (rows, columns), (height, width) = sizes.patch_grid, sizes.patch
-    low = (torch.arange(rows, dtype=torch.float64) + 0.5) * height
-    early = (torch.arange(columns, dtype=torch.float64) + 0.5) * width
+    down, across = sizes.patch_steps
+    low = torch.arange(rows, dtype=torch.float64) * down + height / 2
+    early = torch.arange(columns, dtype=torch.float64) * across + width / 2
     return sincos(torch.cartesian_prod(low, early), sizes.av_width)
+
+
+def tube_places(sizes: Sizes) -> tuple[Tensor, Tensor]:
+    """Where the tubes of a snippet lie: centres (Nv, 2) down and across as shares of the picture, and what share each
+    frame has in each tube (Nv, F)."""
+    places, shares = [], []
+    for at, (kernel, stride, offset) in enumerate(sizes.tubes):
+        centres = tube_centres(sizes.tubes[at], (sizes.frames, sizes.height, sizes.width))
+        places.append(centres[:, 1:] / torch.tensor([sizes.height, sizes.width]))
+        times, rows, columns = sizes.tube_grid(at)
+        share = torch.zeros(times, sizes.frames, dtype=torch.float64)
+        for time in range(times):
+            start = offset[0] + time * stride[0]
+            share[time, start : start + kernel[0]] = 1 / kernel[0]
+        shares.append(share.repeat_interleave(rows * columns, dim=0))
+    return torch.cat(places), torch.cat(shares)
+
+
+def patch_places(sizes: Sizes) -> Tensor:
+    """Centres (Na, 2) of spectrogram patches as shares of the learned grid: down over all mel bins, across patch for
+    patch from its beginning."""
+    rows, columns = sizes.patch_grid
+    low = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
+    early = (torch.arange(columns, dtype=torch.float64) + 0.5) / sizes.sound_grid[1]
+    return torch.cartesian_prod(low, early)
+
+
+def sampled(table: Tensor, grid: tuple[int, ...], places: Tensor) -> Tensor:
+    """Learned positions (rows * columns, D) of a grid, read between its points: at places (N, 2), shares from 0 to 1
+    down and across, -> (N, D). Bicubic; the same numbers as scaling the grid gives, and exact at its own points."""
+    rows, columns = grid
+    picture = rearrange(table.float(), "(r c) d -> 1 d r c", r=rows, c=columns)
+    across_down = places.flip(-1)[None, None].float() * 2 - 1
+    found = torch.nn.functional.grid_sample(
+        picture, across_down, mode="bicubic", padding_mode="border", align_corners=False
+    )
+    return rearrange(found, "1 d 1 n -> n d").to(table.dtype)
 
 
 def seconds_features(seconds: Tensor, width: int) -> Tensor:
@@ -61,9 +99,21 @@ def seconds_features(seconds: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
 
 
-def rotary(positions: Tensor, head_width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (B, 1, Q, head_width / 2) for whole-number positions (B, Q)."""
+def rotary(
+    positions: Tensor, head_width: int, base: float = 10_000.0, scaling: tuple[float, ...] = ()
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (B, 1, Q, head_width / 2) for whole-number positions (B, Q).
+
+    `scaling`, see `Sizes.text_rope_scaling`: angles that turn slowly (less than the low factor's rounds over the
+    positions before scaling) are divided by the factor, fast ones stay, between them it is blended (Llama 3.1).
+    """
     steps = torch.arange(head_width // 2, dtype=torch.float64, device=positions.device)
-    angles = positions.double().unsqueeze(-1) * base ** (-2 * steps / head_width)
+    speeds = base ** (-2 * steps / head_width)
+    if scaling:
+        factor, low, high, before = scaling
+        rounds = before * speeds / (2 * math.pi)
+        keep = ((rounds - low) / (high - low)).clamp(0, 1)
+        speeds = keep * speeds + (1 - keep) * speeds / factor
+    angles = positions.double().unsqueeze(-1) * speeds
     angles = rearrange(angles, "b q d -> b 1 q d")
     return angles.cos().float(), angles.sin().float()

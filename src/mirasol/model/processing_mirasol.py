@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -30,7 +31,7 @@ from .feature_extraction_mirasol import MirasolFeatureExtractor, as_waveforms, c
 from .mirasol import IGNORE
 from .sizes import Sizes
 from .snippets import snippet_count
-from .text import ANSWER, DESCRIBE, END, PAD, SPECIAL, START, Text, pad
+from .text import DESCRIBE, END, PAD, SPECIAL, START, Text, pad
 from .video_processing_mirasol import MirasolVideoProcessor, as_clips, times_per_clip
 
 HUB = ("cache_dir", "force_download", "proxies", "token", "revision", "local_files_only", "subfolder")
@@ -39,12 +40,18 @@ CAPTION = SPECIAL[DESCRIBE]  # as text: asks for a caption
 
 def wrap_tokenizer(**source: Any) -> PreTrainedTokenizerFast:
     """The tokenizer of `text.py` in transformers' dress; `tokenizer_file=` or `tokenizer_object=`."""
-    others = [name for number, name in enumerate(SPECIAL) if number not in (PAD, START, END)]
+    backend = source.pop("tokenizer_object", None) or Tokenizer.from_file(source.pop("tokenizer_file"))
+    text = Text(backend)  # raises where it is not one of ours
+    special: dict[str, Any] = {
+        "pad_token": backend.id_to_token(text.pad), "eos_token": backend.id_to_token(text.end),
+    }  # fmt: skip
+    if text.is_ours:
+        others = [name for number, name in enumerate(SPECIAL) if number not in (PAD, START, END)]
+        special |= {"bos_token": SPECIAL[START], "additional_special_tokens": others}
     tokenizer = PreTrainedTokenizerFast(
-        **source, pad_token=SPECIAL[PAD], bos_token=SPECIAL[START], eos_token=SPECIAL[END],
-        additional_special_tokens=others, padding_side="left", clean_up_tokenization_spaces=False,
-    )  # fmt: skip
-    Text(tokenizer.backend_tokenizer)  # raises where it is not one of ours
+        **source, tokenizer_object=backend, **special, padding_side="left", clean_up_tokenization_spaces=False
+    )
+    assert Text(tokenizer.backend_tokenizer).layout == text.layout
     return tokenizer
 
 
@@ -180,7 +187,7 @@ class MirasolProcessor(ProcessorMixin):
                 target = layout.target(answer)
                 prompt += target
                 label += target
-        padded, mask = pad(ids, PAD, left=True)
+        padded, mask = pad(ids, layout.pad, left=True)
         batch = {"decoder_input_ids": padded, "decoder_attention_mask": mask.long()}
         if answers is not None:
             batch["labels"] = pad(labels, IGNORE, left=True)[0]
@@ -193,10 +200,7 @@ class MirasolProcessor(ProcessorMixin):
         tokenizer's own `decode` (such as skip_special_tokens=False) it is that."""
         if kwargs:
             return self.tokenizer.decode(token_ids, **kwargs)
-        ids = torch.as_tensor(token_ids).tolist()
-        if ANSWER in ids:
-            ids = ids[len(ids) - ids[::-1].index(ANSWER) :]
-        return self.text.decode(ids[: ids.index(END)] if END in ids else ids)
+        return self.text.answer(torch.as_tensor(token_ids).tolist())
 
     def batch_decode(self, sequences: Any, **kwargs: Any) -> list[str]:
         """`decode` for each row."""

@@ -41,8 +41,13 @@ class RecomputedBlock(Block):
 
 
 def recompute_blocks(model: nn.Module, on: bool = True, *, every: int = 1) -> int:
-    """Switches recomputation on in every `every`-th block of `model` and off in the others; gives how many do it."""
+    """Switches recomputation on in every `every`-th block of `model` and off in the others; gives how many do it.
+    `ValueError` where there is none to switch."""
     blocks = [module for module in model.modules() if type(module) in (Block, RecomputedBlock)]
+    if not blocks:
+        raise ValueError(
+            "expected a model with blocks to recompute, found none as it was made; do this before sharding"
+        )
     for at, block in enumerate(blocks):
         block.__class__ = RecomputedBlock if on and at % every == 0 else Block
     return sum(type(block) is RecomputedBlock for block in blocks)

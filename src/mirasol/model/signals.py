@@ -18,6 +18,8 @@ from torch import Tensor
 
 from .sizes import Sizes
 
+# Pixels from 0 to 255 become (pixel - 128) / 64: the same as this mean and deviation of pixels from 0 to 1.
+PIXEL_MEAN, PIXEL_STD = 128 / 255, 64 / 255
 # log10 of mel power, brought to about mean 0 and deviation 1 on Toybox; fixed, so that loudness keeps its meaning.
 FLOOR, CENTRE, SPREAD = 1e-4, -2.2, 1.2
 SILENCE = (math.log10(FLOOR) - CENTRE) / SPREAD  # what `log_mel` says of no sound at all

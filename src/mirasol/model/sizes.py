@@ -18,6 +18,7 @@ from typing import Any
 COMBINERS = ("local", "causal", "ttm", "local-ttm", "priority")
 REMEMBERING = ("ttm", "local-ttm", "priority")
 CLOCKS = ("start", "now")
+ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "silu")
 TubeShape = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]  # kernel, stride, offset
 
 
@@ -92,9 +93,34 @@ class Sizes:
     text_positions: int = 256  # T at most
     tied: bool = True  # the output layer shares the embedding's weights
 
+    # What pretrained language models do differently (docs/warm_start.md).
+    text_head_width: int = 0  # 0: text_width / text_heads
+    text_rope_base: float = 10_000.0
+    # Llama 3's scaling of rotary angles: factor, low and high frequency factor, positions before it; empty: none
+    text_rope_scaling: tuple[float, ...] = ()
+    text_norm_eps: float = 1e-6
+    text_qkv_bias: bool = False
+    text_qk_norm: bool = False  # RMSNorm of queries and keys, head by head
+    text_activation: str = "silu"
+    text_embed_scale: float = 1.0  # the embeddings are multiplied by it
+    cross_every: int = 1  # every so-manieth block attends to the context: with 3 blocks 2, 5, 8, ... counted from 0
+    cross_gate: bool = False  # what a block takes from the context is scaled by tanh of a learned gate, 0 at first
+
+    # What pretrained vision and audio Transformers do differently.
+    vit_eps: float = 1e-6
+    vit_activation: str = "gelu_tanh"
+    vit_layer_scale: bool = False  # a learned scale for each channel of what a block adds
+    vit_pre_norm: bool = False  # a LayerNorm before the first block
+    vit_extra: int = 0  # learned tokens (class, registers) beside those of a snippet; they go no further than the ViT
+    # Rows and columns of learned positions, and no LayerNorm on the tokens; empty: sine-cosine, and a LayerNorm.
+    picture_grid: tuple[int, ...] = ()
+    sound_grid: tuple[int, ...] = ()
+    patch_stride: tuple[int, ...] = ()  # steps between spectrogram patches; empty: as large as they are
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "tubes", tuple(tuple(tuple(axis) for axis in tube) for tube in self.tubes))
-        object.__setattr__(self, "patch", tuple(self.patch))
+        for name in ("patch", "text_rope_scaling", "picture_grid", "sound_grid", "patch_stride"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.combiner not in COMBINERS:
             raise ValueError(f"combiner must be one of {', '.join(COMBINERS)}; found {self.combiner!r}")
         if self.clock not in CLOCKS:
@@ -107,7 +133,9 @@ class Sizes:
         exact(self.av_width, self.av_heads, "width of an audio-video head")
         if self.combiner in ("ttm", "local-ttm") and self.ttm_select == "mha":
             exact(self.av_width, 8, "width of each of the 8 heads with which ttm_select='mha' reads and writes")
-        exact(self.text_width, self.text_heads, "width of a text head")
+        if not self.text_head_width:
+            exact(self.text_width, self.text_heads, "width of a text head")
+        exact(self.text_head, 2, "half of a text head, which rotary positions turn,")
         exact(self.text_heads, self.text_kv_heads, "text heads per key-value head")
         for at in range(len(self.tubes)):
             if min(self.tube_grid(at)) < 1:
@@ -115,6 +143,19 @@ class Sizes:
                     f"tube {self.tubes[at]} gives no token on {self.frames}x{self.height}x{self.width}; make it smaller"
                 )
         _ = self.patch_grid, self.small_grid
+        self._check_pretrained()
+
+    def _check_pretrained(self) -> None:
+        """The fields that pretrained parts set."""
+        for name in ("text_activation", "vit_activation"):
+            if (value := getattr(self, name)) not in ACTIVATIONS:
+                raise ValueError(f"{name} must be one of {', '.join(ACTIVATIONS)}; found {value!r}")
+        lengths = {"text_rope_scaling": 4, "picture_grid": 2, "sound_grid": 2, "patch_stride": 2}
+        for name, length in lengths.items():
+            if len(value := getattr(self, name)) not in (0, length) or any(number <= 0 for number in value):
+                raise ValueError(f"{name} must be empty or {length} positive numbers; found {list(value)}")
+        if not 1 <= self.cross_every <= self.text_layers:
+            raise ValueError(f"cross_every must lie between 1 and text_layers={self.text_layers}: {self.cross_every}")
 
     # The clock.
     @property
@@ -145,8 +186,20 @@ class Sizes:
     @property
     def patch_grid(self) -> tuple[int, int]:
         """Spectrogram patches along mel bins and along time."""
-        mels, columns = self.patch
-        return exact(self.mels, mels, "patches along mel bins"), exact(self.columns, columns, "patches along time")
+        if not self.patch_stride:
+            mels, columns = self.patch
+            return exact(self.mels, mels, "patches along mel bins"), exact(self.columns, columns, "patches along time")
+        lengths = zip((self.mels, self.columns), self.patch, self.patch_stride, strict=True)
+        rows, columns = ((length - patch) // stride + 1 for length, patch, stride in lengths)
+        if min(rows, columns) < 1:
+            raise ValueError(f"a patch of {self.patch} does not fit a spectrogram of {self.mels}x{self.columns}")
+        return rows, columns
+
+    @property
+    def patch_steps(self) -> tuple[int, int]:
+        """Mel bins and columns from one spectrogram patch to the next."""
+        down, across = self.patch_stride or self.patch
+        return down, across
 
     @property
     def tube_tokens(self) -> int:
@@ -170,6 +223,15 @@ class Sizes:
     def head_width(self) -> int:
         """Width of one head of the audio-video side."""
         return self.av_width // self.av_heads
+
+    @property
+    def text_head(self) -> int:
+        """Width of one head of the text side."""
+        return self.text_head_width or self.text_width // self.text_heads
+
+    def crosses(self, layer: int) -> bool:
+        """Whether this block of the text decoder, counted from 0, attends to the context."""
+        return layer % self.cross_every == self.cross_every - 1
 
     @property
     def latent_reach(self) -> int:

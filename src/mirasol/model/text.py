@@ -1,24 +1,71 @@
-"""Text to ids and back, and how a prompt is laid out. The file `tokenizer.json` holds the vocabulary, byte-level BPE.
+"""Text to ids and back, and how a prompt is laid out. All of it is in the file `tokenizer.json`.
 
     <start> <question> what do you hear ? <answer>   the prompt
     dog <end>                                        the answer
 
 `<describe>` in the place of the question asks for a caption. Any text can be read: what the vocabulary lacks is bytes.
+
+A pretrained tokenizer carries its own layout (a chat template, as ids) as its post-processor: a template with the
+special tokens "before" and "after" the question, "end" of the answer and "pad". Every reader of `tokenizer.json` makes
+the same prompt of a question then: `tokenizer.encode(question)` here, `tokenizer(question)` in transformers.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
 SPECIAL = ("<pad>", "<start>", "<question>", "<answer>", "<end>", "<describe>")
 PAD, START, QUESTION, ANSWER, END, DESCRIBE = range(len(SPECIAL))
 
 DESCRIBE_PROMPT = "(describe)"  # how a wish for a caption is shown to people
+DESCRIBE_WORDS = "Describe what you see and hear."  # the same as pretrained models are asked
+PARTS = ("before", "after", "end", "pad")  # of a layout, as special tokens of a template
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Ids of what stands before a question, after it and at the end of an answer; `describe` is the whole prompt of a
+    caption (empty: that of `DESCRIBE_WORDS`). No prompt holds `pad`."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    end: int
+    pad: int
+    describe: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> Layout | None:
+        """The layout that `write` has put into a tokenizer; None where it has none."""
+        if not isinstance(tokenizer.post_processor, processors.TemplateProcessing):
+            return None
+        tokens = json.loads(tokenizer.post_processor.__getstate__())["special_tokens"]
+        if not all(name in tokens for name in PARTS):
+            return None
+        before, after, end, pad = (tuple(tokens[name]["ids"]) for name in PARTS)
+        return cls(before, after, end[0], pad[0])
+
+    def write(self, tokenizer: Tokenizer) -> None:
+        """Puts this layout into the tokenizer, in the place of its post-processor."""
+        assert self.before
+        assert self.after
+        ids = {"before": self.before, "after": self.after, "end": (self.end,), "pad": (self.pad,)}
+        tokens = [
+            {"id": name, "ids": list(ids[name]), "tokens": [tokenizer.id_to_token(number) for number in ids[name]]}
+            for name in PARTS
+        ]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=["before", "$A", "after"], pair=["before", "$A", "after", "$B:0", "end"], special_tokens=tokens
+        )
+
+
+OURS = Layout((START, QUESTION), (ANSWER,), END, PAD, (START, DESCRIBE, ANSWER))
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -52,7 +99,11 @@ class Text:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         tokenizer.encode_special_tokens = True  # as plain text: "<end>" in a question does not end the prompt
-        for number, name in enumerate(SPECIAL):
+        layout = Layout.of(tokenizer)
+        self.is_ours = layout is None
+        self.layout = layout or OURS
+        self.end, self.pad = self.layout.end, self.layout.pad
+        for number, name in enumerate(SPECIAL if self.is_ours else ()):
             if tokenizer.token_to_id(name) != number:
                 raise ValueError(
                     f"expected the special token {name} as id {number} in the tokenizer: it is not a Mirasol one"
@@ -71,18 +122,33 @@ class Text:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def prompt(self, question: str | None) -> list[int]:
-        """Ids of a question, or of the wish for a caption (None). Questions are put in lower case, with a final "?"."""
+        """Ids of a question, or of the wish for a caption (None). Our own tokenizer reads questions in lower case, with
+        a final "?", a pretrained one as they stand."""
+        layout = self.layout
         if question is None:
-            return [START, DESCRIBE, ANSWER]
-        question = " ".join(question.lower().split()).rstrip("?.! ")
+            return list(layout.describe) or self.prompt(DESCRIBE_WORDS)
+        question = " ".join(question.split())
+        if self.is_ours:
+            question = question.lower().rstrip("?.! ")
         if not question:
             raise ValueError("expected a question, found an empty text; try: what do you hear?")
-        return [START, QUESTION, *self.encode(question + "?"), ANSWER]
+        return [*layout.before, *self.encode(question + "?" * self.is_ours), *layout.after]
 
     def target(self, answer: str) -> list[int]:
         """Ids of a wanted answer, with the end."""
-        return [*self.encode(answer), END]
+        return [*self.encode(answer), self.end]
+
+    def answer(self, ids: Sequence[int]) -> str:
+        """The answer in the ids of a whole text: what stands after the prompt, where one is there, up to the end."""
+        found, after = list(ids), list(self.layout.after)
+        for at in range(len(found) - len(after), -1, -1):
+            if found[at : at + len(after)] == after:
+                found = found[at + len(after) :]
+                break
+        return self.decode(found[: found.index(self.end)] if self.end in found else found)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; special ones are left out."""
-        return self.tokenizer.decode([number for number in ids if number >= len(SPECIAL)]).strip()
+        if self.is_ours:
+            ids = [number for number in ids if number >= len(SPECIAL)]
+        return self.tokenizer.decode(list(ids)).strip()

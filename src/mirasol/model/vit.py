@@ -1,16 +1,18 @@
 """The one ViT: the same weights read video tubes and spectrogram patches (Figure 1 of the paper).
 
 (B*S, N, D) tokens with a mask (B*S, N) -> (B*S, N, D). A learned modality embedding tells the two apart; the two
-modalities do not see each other here, fusing them is the combiner's work.
+modalities do not see each other here, fusing them is the combiner's work. Fields of `Sizes` (`vit_*`) make it any ViT
+with pre-norm blocks; what such a one has beside its patches (class and register tokens) is seen by them and goes no
+further.
 """
 
 from __future__ import annotations
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .layers import Block, layer_norm
+from .layers import Block, Style, layer_norm
 from .sizes import Sizes
 
 PICTURE, SOUND = 0, 1
@@ -22,15 +24,24 @@ class Vit(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.modality_tokens = nn.Parameter(torch.empty(2, sizes.av_width))
+        self.extra = sizes.vit_extra
+        if self.extra:
+            self.extra_tokens = nn.Parameter(torch.empty(self.extra, sizes.av_width))
+        self.pre_norm = layer_norm(sizes.av_width, sizes.vit_eps) if sizes.vit_pre_norm else nn.Identity()
+        style = Style(eps=sizes.vit_eps, activation=sizes.vit_activation, layer_scale=sizes.vit_layer_scale)
         self.blocks = nn.ModuleList(
-            Block(sizes.av_width, sizes.av_heads, sizes.av_mlp) for _ in range(sizes.vit_layers)
+            Block(sizes.av_width, sizes.av_heads, sizes.av_mlp, style=style) for _ in range(sizes.vit_layers)
         )
-        self.norm = layer_norm(sizes.av_width)
+        self.norm = layer_norm(sizes.av_width, sizes.vit_eps)
 
     def forward(self, tokens: Tensor, mask: Tensor, modality: int) -> Tensor:
         """`modality` is PICTURE or SOUND. Tokens under a false mask influence nothing; what comes out there is junk."""
         x = tokens + self.modality_tokens[modality]
+        if self.extra:
+            x = torch.cat([repeat(self.extra_tokens, "e d -> b e d", b=len(x)), x], dim=1)
+            mask = torch.cat([mask.new_ones(len(x), self.extra), mask], dim=1)
         keys = None if bool(mask.all()) else rearrange(mask, "b n -> b 1 1 n")
+        x = self.pre_norm(x)
         for block in self.blocks:
             x, _ = block(x, mask=keys)
-        return self.norm(x)
+        return self.norm(x[:, self.extra :])

@@ -63,25 +63,7 @@ class Learner:
 
 def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
     """The files that `mirasol.load` and `from_pretrained` read; `weights` (by name) instead of the model's own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    found = dict(model.named_parameters()) if weights is None else weights
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in found.items()},
-        folder / "model.safetensors",
-        metadata={"format": "pt"},
-    )
-    save_words(model, tokenizer, folder)
-
-
-def save_words(model: Mirasol, tokenizer: Tokenizer, folder: Path) -> None:
-    """The configuration and the tokenizer."""
-    config = {
-        "model_type": "mirasol",
-        "architectures": ["MirasolForConditionalGeneration"],
-        "sizes": model.sizes.to_dict(),
-    }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    tokenizer.save(str(folder / "tokenizer.json"))
+    model.save(folder, tokenizer, weights)
 
 
 def save(
@@ -116,7 +98,7 @@ def save(
         save_file(tensors, making / "states" / f"{world.rank}.safetensors")
     world.wait()
     if world.first:
-        save_words(learner.model, tokenizer, making)
+        learner.model.save_words(making, tokenizer)
         (making / "progress.json").write_text(json.dumps({"step": step, "processes": world.ranks, **progress}))
         shutil.rmtree(final, ignore_errors=True)
         replace(making, final)
@@ -136,6 +118,7 @@ def restore(path: Path, learner: Learner) -> dict[str, Any]:
     """Fills model, optimizers and average; gives the progress."""
     tensors = {**learner.weights(), **learner.optimizers.blank_state(), **learner.average}
     load_shards(tensors, path)
+    learner.model.sources = sources_of(path)
     learner.optimizers.restore({name: value for name, value in tensors.items() if name not in learner.weights()})
     return json.loads((path / "progress.json").read_text())
 
@@ -152,6 +135,11 @@ def restore_state(path: Path, model: Mirasol, world: World = ALONE) -> MirasolSt
     return with_named(model.encoder.start(1), load_file(path / "states" / f"{world.rank}.safetensors"))
 
 
+def sources_of(path: Path) -> list[dict[str, Any]]:
+    """Where the pretrained parts of a checkpoint came from."""
+    return json.loads((path / "config.json").read_text(encoding="utf-8")).get("sources") or []
+
+
 def begin_with(path: Path, model: Mirasol) -> str:
     """Fills `model` with the weights of a checkpoint wherever names and shapes agree; says in words what was loaded,
     what is new and what was left over. Nothing is loaded in part."""
@@ -160,6 +148,7 @@ def begin_with(path: Path, model: Mirasol) -> str:
     with torch.no_grad():
         for name, value in fits.items():
             own[name].copy_(value)
+    model.sources = sources_of(path)
     new, left = [name for name in own if name not in fits], [name for name in weights if name not in fits]
 
     def named(names: list[str]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -130,6 +130,21 @@ def shared_like(value: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return value
     return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def in_shares(work: Callable[[Tensor], Tensor], stack: Tensor) -> Tensor:
+    """`work(stack)`, (n, ...) -> the same shape, each of the n by itself: every process does its part of them, and all
+    get all. The processes must have the same stack."""
+    if not dist.is_initialized() or (ranks := dist.get_world_size()) == 1:
+        return work(stack)
+    each = -(-len(stack) // ranks)
+    mine = stack[dist.get_rank() * each : (dist.get_rank() + 1) * each]
+    done = stack.new_zeros(each, *stack.shape[1:])
+    if len(mine):
+        done[: len(mine)] = work(mine)
+    parts = [torch.empty_like(done) for _ in range(ranks)]
+    dist.all_gather(parts, done)
+    return torch.cat(parts)[: len(stack)]
 
 
 def save_shards(tensors: dict[str, Tensor], folder: Any) -> None:

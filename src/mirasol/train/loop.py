@@ -105,6 +105,7 @@ def train(
         weights = learner.best_weights()
         if here.first:
             model = usable(run, weights, adapter=out / "adapter")
+            model.sources = learner.model.sources
             checkpoint.save_model(model, tokenizer, out / "model")
         here.wait()
         return out / "model"

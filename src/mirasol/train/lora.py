@@ -1,6 +1,6 @@
 """Training a part of a model: low-rank adapters (LoRA, through PEFT) and frozen parameters, both chosen by component.
 
-    add_lora(model, LoraHow(rank=16, targets=("decoder", "encoder.combiner")))   in place, before the optimizer
+    add_lora(model, LoraHow(rank=16, targets=("decoder", "encoder.combiner")))   in place, before optimizers are made
     save_adapter(model, folder)                                                  PEFT's own two files
     merge_lora(model)                                                            a plain model again
 

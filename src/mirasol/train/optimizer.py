@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import Optimisation
-from .distributed import shared_like, whole
+from .distributed import in_shares, shared_like, whole
 
 # Coefficients of the quintic iteration that pulls all singular values towards 1 (Keller Jordan's Muon, 2024).
 QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -35,7 +35,7 @@ def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalised, scaled to the size of an AdamW step; matrices of one shape go together.
 
-    A sharded matrix is put together for that, and every process does the same work with it.
+    Sharded matrices are put together for that, and each process orthogonalises its part of those of one shape.
     """
 
     def __init__(self, matrices: list[nn.Parameter], rate: float, weight_decay: float, momentum: float = 0.95) -> None:
@@ -57,7 +57,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
                     updates.append(whole(parameter.grad.lerp(state["momentum"], group["momentum"])))
                 scale = 0.2 * max(rows, columns) ** 0.5
-                for parameter, update in zip(parameters, orthogonalise(torch.stack(updates)), strict=True):
+                level = in_shares(orthogonalise, torch.stack(updates))
+                for parameter, update in zip(parameters, level, strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(shared_like(update, parameter), alpha=-group["lr"] * scale)
 

@@ -1,0 +1,63 @@
+"""Fine-tune a model on videos of your own, with questions and answers (or captions) beside them:
+
+    mirasol train recipes/finetune_qa.py --data videos/ --out runs/mine
+    mirasol train recipes/finetune_qa.py --data train.jsonl --set valid=valid.jsonl --set lora=8
+
+`--data` takes whatever docs/data.md names. `--from` is the model to begin with, the `tiny` of the package otherwise;
+`valid` is data to be scored on the way, `lora` a rank: adapters alone are trained, and saved beside the merged model.
+`prompt` is the question that goes with texts which stand alone.
+"""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mirasol.data.batches import ItemBatches
+from mirasol.data.opening import open_items
+from mirasol.inference.answer import model_folder
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text
+from mirasol.train.config import Optimisation, Run
+from mirasol.train.lora import LoraHow
+
+
+def recipe(
+    data: str,
+    start_from: str = "tiny",
+    valid: str = "",
+    steps: int = 300,
+    clips: int = 8,
+    rate: float = 3e-4,
+    longest: float = 30.0,
+    prompt: str = "",
+    lora: int = 0,
+    seed: int = 0,
+) -> Run:
+    folder = model_folder(start_from)
+    sizes = Sizes.load(folder).change(video_weight=0.0, audio_weight=0.0, latent_weight=0.0, mask_rate=0.0)
+    items = open_items(data, prompt or None)
+
+    def tokenizer() -> Tokenizer:
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def batches(first: int, last: int) -> ItemBatches:
+        return ItemBatches(
+            items, sizes, Text(tokenizer()), clips=clips, seed=seed, longest=longest, bucket=True, most_bad=0.2
+        )
+
+    return Run(
+        name=f"finetune-{Path(data).stem}",
+        sizes=sizes,
+        optimisation=Optimisation(
+            steps=steps, rate=rate, other_rate=rate, warmup=min(50, steps // 5), weight_decay=0.0, muon=False
+        ),
+        batches=batches,
+        tokenizer=tokenizer,
+        evaluate={"data": valid, "longest": longest, "prompt": prompt or None} if valid else {},
+        evaluate_every=max(1, steps // 3),
+        data=f"{len(items)} items of {Path(data).name}",
+        start_from=str(folder),
+        lora=LoraHow(rank=lora, alpha=2.0 * lora, targets=("decoder", "encoder.combiner")) if lora else None,
+        seed=seed,
+        save_every=100,
+    )

@@ -1,0 +1,169 @@
+"""Conversations about media: LLaVA-style lists, ShareGPT and OpenAI messages, ms-swift's shorter forms, mixtures.
+
+Each answer of a conversation is a row; a row's question is the turn before it, without the tags of media. A first
+system message is left out, and so are turns that no answer follows.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .folders import PICTURE, SOUND
+from .rows import Annotations, Row, split_of
+from .tables import Table, brief, list_of, read_table
+
+TAG = re.compile(r"<(video|audio|image|speech|sound)>")
+ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant", "bot", "model")
+MEDIA = {"video": ("video", "videos"), "audio": ("audio", "audios"), "image": ("image", "images")}
+STRATEGY = re.compile(r"(all|(first|end|random):(\d+)(%?))")
+
+
+def is_conversation(table: Table) -> bool:
+    keys = table.fields
+    return bool(keys & {"conversations", "messages", "conversation"}) or {"query", "response"} <= keys
+
+
+def read_conversations(table: Table) -> Annotations:
+    path, rows = table.path, []
+    llava = "conversations" in table.fields
+    for number, one in enumerate(table.objects):
+        key = str(one.get("id", number))
+        turns = _turns(one, path)
+        media = _media(one, turns, path)
+        name = media["video"] or media["image"] or media["audio"] or key
+        silent = one.get("use_audio") is False
+        spans = [one.get(name) for name in ("start", "end")] if "start" in one or "end" in one else [None, None]
+        for turn, (question, answer) in enumerate(_pairs(turns)):
+            picture = media["video"] or media["image"]
+            rows.append(
+                Row(f"{number}/{key}/{turn}", name, (picture,) if picture else (), question or None, (answer,),
+                    split=split_of(path), start=_second(spans[0], path), end=_second(spans[1], path),
+                    sound=None if silent else media["audio"], more={"use_audio": False} if silent else {})
+            )  # fmt: skip
+    return Annotations("llava" if llava else "messages", tuple(rows))
+
+
+def _second(value: Any, where: Path) -> float | None:
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"expected 'start' and 'end' as seconds in {where.name}, found {value!r:.60}")
+
+
+def _turns(one: Mapping[str, Any], where: Path) -> list[tuple[bool, str]]:
+    """(whether it is an answer, text) of every turn but the system's."""
+    if "query" in one:
+        turns = [*one.get("history", []), [one["query"], one["response"]]]
+        return [(bool(side), str(text)) for pair in turns for side, text in enumerate(pair)]
+    if "conversation" in one:
+        return [(side == "assistant", str(pair[side]))
+                for pair in one["conversation"] for side in ("human", "assistant") if side in pair]  # fmt: skip
+    turns = []
+    for turn in list_of(one.get("conversations", one.get("messages")), "conversations or messages", where):
+        who = str(turn.get("from", turn.get("role", ""))).lower()
+        text = turn.get("value", turn.get("content"))
+        if isinstance(text, list):  # OpenAI's parts: text, and media that are named elsewhere
+            text = "\n".join(str(part["text"]) for part in text if part.get("type") == "text")
+        if who in ("system", "tool", "observation", "function_call"):
+            continue
+        if who not in (*ASKS, *ANSWERS) or not isinstance(text, str):
+            raise ValueError(f"expected turns of {ASKS} and {ANSWERS} with text in {where.name}, found {brief(turn)}")
+        turns.append((who in ANSWERS, text))
+    return turns
+
+
+def _pairs(turns: list[tuple[bool, str]]) -> list[tuple[str, str]]:
+    """Questions without tags, with their answers. Several turns of one side in a row are joined."""
+    pairs, asked = [], []  # type: ignore[var-annotated]
+    for answers, text in turns:
+        if answers:
+            pairs.append(("\n".join(asked), text.strip()))
+            asked = []
+        else:
+            asked.append(" ".join(TAG.sub(" ", text).split()))
+    return pairs
+
+
+def _media(one: Mapping[str, Any], turns: list[tuple[bool, str]], where: Path) -> dict[str, str | None]:
+    """The first file of each kind. As many tags as files of a kind, where there are tags at all; an `<image>` tag may
+    stand for a video."""
+    files: dict[str, list[str]] = {}
+    for kind, names in MEDIA.items():
+        value: Any = next((one[name] for name in names if one.get(name)), [])
+        files[kind] = [_path(part) for part in (value if isinstance(value, list) else [value])]
+    contents = [turn.get("content") for turn in one.get("messages", [])]
+    for part in (part for content in contents if isinstance(content, list) for part in content):
+        for kind in MEDIA:
+            url = part.get(kind, part.get(f"{kind}_url"))
+            if url:
+                files[kind].append(_path(url.get("url", "") if isinstance(url, dict) else url))
+    if files["video"] and all(name.lower().endswith(PICTURE) for name in files["video"]):
+        files["image"], files["video"] = files["video"] + files["image"], []
+    if files["video"] and not files["audio"] and all(name.lower().endswith(SOUND) for name in files["video"]):
+        files["audio"], files["video"] = files["video"], []
+    tags = [tag for _, text in turns for tag in TAG.findall(text)]
+    if "messages" in one or "videos" in one or "images" in one:  # these formats join tags and files by their order
+        for kind in MEDIA:
+            if files[kind] and kind in tags and tags.count(kind) != len(files[kind]):
+                raise ValueError(
+                    f"expected as many <{kind}> as files in {where.name}, found {tags.count(kind)} and "
+                    f"{len(files[kind])} in {brief(one)}"
+                )
+    several = {kind: names for kind, names in files.items() if len(names) > 1}
+    if several.get("video") or several.get("audio"):
+        raise ValueError(f"expected one video and one sound at most in a row of {where.name}, found {brief(several)}")
+    return {kind: names[0] if names else None for kind, names in files.items()}
+
+
+def _path(part: Any) -> str:
+    if isinstance(part, dict):
+        part = part.get("path") or part.get("url") or ""
+    if not isinstance(part, str) or not part:
+        raise ValueError(f"expected media as paths, found {part!r:.60}")
+    return part.removeprefix("file://")
+
+
+# -- mixtures ----------------------------------------------------------------------------------------------------------
+
+
+def is_mixture(table: Table) -> bool:
+    parts = table.value.get("datasets") if isinstance(table.value, dict) else None
+    return isinstance(parts, list) and all(isinstance(part, dict) and "json_path" in part for part in parts)
+
+
+def read_mixture(table: Table) -> Annotations:
+    """LLaVA's YAML: `datasets: [{json_path, sampling_strategy}]`, the share of each file's conversations; `random`
+    draws with a fixed seed. Paths that are not there are looked for beside the file."""
+    rows, notes = [], []
+    for part in table.value["datasets"]:
+        strategy = str(part.get("sampling_strategy", "all"))
+        path = Path(str(part["json_path"]))
+        other = read_table(path if path.is_file() else table.path.parent / path.name)
+        if not is_conversation(other):
+            raise ValueError(f"expected conversations in {other.path}, listed in {table.path.name}")
+        chosen = _share(other.objects, strategy, table.path)
+        found = read_conversations(Table(other.path, chosen))
+        rows += [_renamed(row, other.path.stem) for row in found.rows]
+        notes.append(f"{other.path.name}: {len(chosen)} of {len(other.objects)} conversations ({strategy})")
+    return Annotations("llava-mixture", tuple(rows), notes=tuple(notes))
+
+
+def _renamed(row: Row, stem: str) -> Row:
+    return replace(row, key=f"{stem}/{row.key}")
+
+
+def _share(objects: list[dict[str, Any]], strategy: str, where: Path) -> list[dict[str, Any]]:
+    """`all`, `first:50%`, `end:3000`, `random:999`; a share of an uneven number is rounded up."""
+    if (match := STRATEGY.fullmatch(strategy)) is None:
+        raise ValueError(f"expected all, first:N, end:N or random:N (or N%) in {where.name}, found {strategy!r}")
+    if strategy == "all":
+        return objects
+    kind, number = match[2], int(match[3])
+    count = min(len(objects), -(-number * len(objects) // 100) if match[4] else number)
+    if kind == "random":
+        return random.Random(42).sample(objects, count)
+    return objects[:count] if kind == "first" else objects[len(objects) - count :]

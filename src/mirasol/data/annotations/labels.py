@@ -1,0 +1,242 @@
+"""Lists of labelled clips: VGGSound, VGGSounder, Kinetics, Kinetics-Sounds, EPIC-SOUNDS, and AudioSet-style JSON
+(CAV-MAE, AST). The question is the same for all clips of a data set and says what kind of label is wanted."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .folders import SUFFIXES
+from .rows import Annotations, Row, split_of
+from .tables import Table, beside, clock_seconds, list_of, number_of, read_table, require, text_of
+
+HEAR, SEE, DO = "what do you hear?", "what do you see and hear?", "what is being done?"
+CLIP_SECONDS = 10.0  # of VGGSound
+SAMPLE_RATE = 24_000  # of EPIC-SOUNDS' sample numbers
+KINETICS_SOUNDS = (
+    "blowing nose", "blowing out candles", "bowling", "chopping wood", "dribbling basketball", "laughing",
+    "mowing lawn", "playing accordion", "playing bagpipes", "playing bass guitar", "playing clarinet", "playing drums",
+    "playing guitar", "playing harmonica", "playing keyboard", "playing organ", "playing piano", "playing saxophone",
+    "playing trombone", "playing trumpet", "playing violin", "playing xylophone", "ripping paper", "shoveling snow",
+    "shuffling cards", "singing", "stomping grapes", "tap dancing", "tapping guitar", "tapping pen", "tickling",
+)  # fmt: skip
+FLAGS = ("background_music", "static_image", "voice_over")  # of VGGSounder's films
+EPIC = ("annotation_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "start_sample",
+        "stop_sample")  # fmt: skip
+
+
+# -- VGGSound ----------------------------------------------------------------------------------------------------------
+
+
+def is_vggsound(table: Table) -> bool:
+    """Four columns without a header (id, second, label, split), or two (file, label)."""
+    lines = table.lines
+    if not lines or len(lines[0]) not in (2, 4):
+        return False
+    first = lines[0]
+    if len(first) == 4:
+        return first[1].isdigit() and first[3] in ("train", "test")
+    return first[0].lower().endswith((".mp4", ".wav", ".flac", ".mkv", ".webm"))
+
+
+def read_vggsound(table: Table) -> Annotations:
+    rows, path = [], table.path
+    for line in table.lines:
+        if len(line) == 4:
+            film, second, label, split = (field.strip() for field in line)
+            if split not in ("train", "test"):
+                raise ValueError(f"expected train or test as the split of {film!r} in {path.name}, found {split!r}")
+            start = number_of(second, "start second", path)
+            key = f"{film}_{int(start):06d}"
+        else:
+            key, label = PurePosixPath(line[0].strip()).stem, line[1].strip()
+            film, _, second = key.rpartition("_")
+            if not film or not second.isdigit():
+                raise ValueError(f"expected a name such as ---g-f_I2yQ_000001.mp4 in {path.name}, found {line[0]!r}")
+            start, split = float(second), split_of(path) or "test"
+        rows.append(
+            Row(key, key, (key,), HEAR, (label,), split=split, start=start, end=start + CLIP_SECONDS, films=(film,))
+        )
+    names, notes = _class_names(path)
+    labels = names or tuple(sorted({row.answers[0] for row in rows}))
+    if names and (unknown := {row.answers[0] for row in rows} - set(names)):
+        raise ValueError(f"expected a label of the class list beside {path.name}, found {min(unknown)!r}")
+    return Annotations("vggsound", tuple(rows), labels, notes)
+
+
+def _class_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The class list: sorted names, as the authors' code numbers them (CAV-MAE's list has another order)."""
+    if (stat := beside(path, ("stat.csv",))) is None:
+        return (), ("no stat.csv beside it: the classes are those that occur",)
+    return tuple(sorted(line[0] for line in read_table(stat).lines)), ()
+
+
+def is_class_list(table: Table) -> bool:
+    lines = table.lines
+    named = {"index", "mid", "display_name"} <= table.fields
+    return named or (bool(lines) and len(lines[0]) == 3 and lines[0][1].isdigit() and not lines[0][2].isdigit())
+
+
+def read_class_list(table: Table) -> Annotations:
+    """VGGSound's `stat.csv`, or a list `index,mid,display_name`: labels, no rows."""
+    if table.header and "display_name" in table.header:
+        return Annotations("class-list", (), tuple(one["display_name"] for one in table.objects))
+    return Annotations("class-list", (), tuple(sorted(line[0] for line in table.lines)))
+
+
+# -- VGGSounder --------------------------------------------------------------------------------------------------------
+
+
+def is_vggsounder(table: Table) -> bool:
+    return {"video_id", "label", "modality"} <= table.fields
+
+
+def read_vggsounder(table: Table) -> Annotations:
+    """Many lines a film: one row, with all its labels; `more["modality"]` is label -> A, V or AV."""
+    path, films = table.path, defaultdict(dict)  # type: ignore[var-annotated]
+    flags: dict[str, dict[str, bool]] = {}
+    for one in table.objects:
+        film, modality = text_of(one, "video_id", path), one["modality"].strip()
+        if modality not in ("A", "V", "AV"):
+            raise ValueError(f"expected the modality A, V or AV in {path.name}, found {modality!r} for {film!r}")
+        films[film][text_of(one, "label", path)] = modality
+        flags[film] = {flag: one[flag].strip().lower() == "true" for flag in FLAGS if flag in one}
+    rows = []
+    for film, labels in films.items():
+        youtube, _, second = film.rpartition("_")
+        start = float(second) if youtube and second.isdigit() else None
+        rows.append(
+            Row(film, film, (film,), SEE, tuple(labels), split="test", many=True, start=start,
+                end=None if start is None else start + CLIP_SECONDS, films=(youtube,) if start is not None else (),
+                more={"modality": labels, **flags[film]})
+        )  # fmt: skip
+    names, _ = _class_names(path)
+    seen = tuple(sorted({label for labels in films.values() for label in labels}))
+    return Annotations("vggsounder", tuple(rows), names or seen)
+
+
+# -- Kinetics ----------------------------------------------------------------------------------------------------------
+
+
+def is_kinetics(table: Table) -> bool:
+    return {"youtube_id", "time_start", "time_end"} <= table.fields
+
+
+def read_kinetics(table: Table) -> Annotations:
+    """Kinetics-400 (`is_cc`), -600 and -700; the test lists may have no labels."""
+    path, rows = table.path, []
+    for one in table.objects:
+        film = text_of(one, "youtube_id", path)
+        start, end = (number_of(one[name], name, path) for name in ("time_start", "time_end"))
+        key, label = f"{film}_{int(start):06d}_{int(end):06d}", one.get("label", "").strip()
+        split = one.get("split", "").strip() or split_of(path)
+        split = "val" if split in ("validate", "validation") else split
+        rows.append(
+            Row(key, key, (key,), DO, (label,) if label else (), split=split, start=start, end=end, films=(film,))
+        )
+    labels = tuple(sorted({row.answers[0] for row in rows if row.answers}))
+    return Annotations("kinetics-400" if "is_cc" in table.fields else "kinetics-700", tuple(rows), labels)
+
+
+def is_kinetics_sounds(table: Table) -> bool:
+    lines = table.lines
+    return bool(lines) and len(lines[0]) == 3 and lines[0][1].strip().isdigit() and lines[0][2].strip().isdigit()
+
+
+def read_kinetics_sounds(table: Table) -> Annotations:
+    """Name, seconds and class number of clips. The names of the classes are those of `KINETICS_SOUNDS`, where the
+    numbers fit that list of 31; lists of 32 and 34 classes go round as well, and their labels stay numbers."""
+    path, found = table.path, []
+    for line in table.lines:
+        name, seconds, number = (field.strip() for field in line)
+        if not number.isdigit():
+            raise ValueError(f"expected a class number in the third field of {path.name}, found {number!r}")
+        number_of(seconds, "seconds", path)
+        found.append((name, int(number)))
+    fits = max(number for _, number in found) < len(KINETICS_SOUNDS)
+    names = KINETICS_SOUNDS if fits else tuple(str(n) for n in range(max(n for _, n in found) + 1))
+    rows = tuple(Row(name, name, (name,), DO, (names[n],), split=split_of(path)) for name, n in found)
+    note = (
+        f"class numbers are taken as places in the alphabetical list of {len(KINETICS_SOUNDS)} classes"
+        if fits
+        else f"{len(names)} class numbers do not fit the list of {len(KINETICS_SOUNDS)} classes: labels are numbers"
+    )
+    return Annotations("kinetics-sounds", rows, names, (note,))
+
+
+# -- EPIC-SOUNDS -------------------------------------------------------------------------------------------------------
+
+
+def is_epic(table: Table) -> bool:
+    return set(EPIC) <= table.fields
+
+
+def read_epic(table: Table) -> Annotations:
+    """The test list has no labels; events that were not categorised have a description alone."""
+    path, rows = table.path, []
+    order: dict[int, str] = {}
+    for one in table.objects:
+        film, person = text_of(one, "video_id", path), text_of(one, "participant_id", path)
+        start, end = (clock_seconds(one[name], name, path) for name in ("start_timestamp", "stop_timestamp"))
+        label = one.get("class", "").strip()
+        if label:
+            place = one.get("class_id", "")
+            if not place.isdigit() or order.setdefault(int(place), label) != label:
+                raise ValueError(f"expected one 'class_id' for the class {label!r} in {path.name}, found {place!r}")
+        more = {"description": one["description"]} if one.get("description") else {}
+        rows.append(
+            Row(text_of(one, "annotation_id", path), film, (), HEAR, (label,) if label else (), split=split_of(path),
+                start=start, end=end, films=(f"{person}/videos/{film}", f"{person}/{film}", film), more=more)
+        )  # fmt: skip
+    return Annotations("epic-sounds", tuple(rows), tuple(order[number] for number in sorted(order)))
+
+
+# -- AudioSet-style JSON -----------------------------------------------------------------------------------------------
+
+
+def is_audioset(table: Table) -> bool:
+    data = table.value.get("data") if isinstance(table.value, dict) else None
+    return isinstance(data, list) and bool(data) and isinstance(data[0], dict) and {"wav", "labels"} <= set(data[0])
+
+
+def read_audioset(table: Table) -> Annotations:
+    """`{"data": [{"video_id", "wav", "video_path", "labels"}]}`; AST's own files have `wav` and `labels` alone. Label
+    codes become names where a list `index,mid,display_name` lies beside the file."""
+    path, rows = table.path, []
+    names = _label_names(path)
+    for one in table.value["data"]:
+        require(("wav", "labels"), one, path)
+        sound = text_of(one, "wav", path)
+        film = str(one.get("video_id") or PurePosixPath(sound).stem)
+        labels = one["labels"]
+        codes = labels.split(",") if isinstance(labels, str) else list_of(labels, "labels", path)
+        codes = [str(code).strip() for code in codes if str(code).strip()]
+        if names and (unknown := [code for code in codes if code not in names]):
+            raise ValueError(f"expected label codes of the list beside {path.name}, found {unknown[0]!r}")
+        rows.append(
+            Row(film, film, _frames(one, film), SEE, tuple(names.get(code, code) for code in codes), many=True,
+                split=split_of(path), sound=sound)
+        )  # fmt: skip
+    note = () if names else ("no list index,mid,display_name beside it: labels stay codes",)
+    labels_in_order = tuple(names.values()) or tuple(sorted({label for row in rows for label in row.answers}))
+    return Annotations("audioset-json", tuple(rows), labels_in_order, note)
+
+
+def _frames(one: dict[str, Any], film: str) -> tuple[str, ...]:
+    """The film itself, else one of the ten frames that CAV-MAE's preparation takes out of it, from the middle on."""
+    folder = str(one.get("video_path") or "").rstrip("/")
+    if not folder:
+        return (film,)
+    if folder.lower().endswith(SUFFIXES):
+        return (folder, film)
+    return tuple(f"{folder}/frame_{number}/{film}.jpg" for number in (5, 4, 6, 3, 7, 2, 8, 1, 9, 0))
+
+
+def _label_names(path: Path) -> dict[str, str]:
+    for folder in (path.parent, path.parent.parent):
+        for other in sorted(folder.glob("*class_labels_indices*.csv")):
+            with other.open(encoding="utf-8-sig", newline="") as file:
+                return {line["mid"]: line["display_name"] for line in csv.DictReader(file)}
+    return {}

@@ -1,0 +1,80 @@
+"""NExT-QA with five options to choose from, and NExT-OE, where the answer is written freely."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .rows import Annotations, Row, split_of
+from .tables import Table, beside, require, text_of
+
+TYPES = ("CW", "CH", "TN", "TP", "TC", "DL", "DC", "DO", "DB")
+OPTIONS = ("a0", "a1", "a2", "a3", "a4")
+
+
+def is_choice(table: Table) -> bool:
+    return {"video", "question", "qid", "type", *OPTIONS} <= table.fields
+
+
+def is_open(table: Table) -> bool:
+    keys = table.fields
+    return {"video", "question", "qid", "type", "answer"} <= keys and "a0" not in keys
+
+
+def read_choice(table: Table) -> Annotations:
+    rows, path = [], table.path
+    places = _places(path)
+    for one in table.objects:
+        film, qid = text_of(one, "video", path), text_of(one, "qid", path)
+        options = tuple(text_of(one, name, path) for name in OPTIONS)
+        answer = str(one.get("answer", "")).strip()
+        if answer not in ("", "0", "1", "2", "3", "4"):
+            raise ValueError(f"expected 'answer' as 0 to 4 in {path.name}, found {answer!r} for {film}_{qid}")
+        correct = int(answer) if answer else None
+        rows.append(
+            Row(f"{film}_{qid}", film, _files(film, places), text_of(one, "question", path),
+                () if correct is None else (options[correct],), options, correct, _type(one["type"], path),
+                split_of(path))
+        )  # fmt: skip
+    return Annotations("next-qa", tuple(rows), notes=_note(places))
+
+
+def read_open(table: Table) -> Annotations:
+    """A second reference where `add_reference_answer_<split>.json` lies beside the file and has one."""
+    rows, path = [], table.path
+    places, split = _places(path), split_of(path)
+    other = beside(path, (f"add_reference_answer_{split}.json",)) if split else None
+    second = {} if other is None else json.loads(other.read_text(encoding="utf-8-sig"))
+    for one in table.objects:
+        require(("video", "qid", "answer"), one, path)
+        film, qid, answer = text_of(one, "video", path), text_of(one, "qid", path), text_of(one, "answer", path)
+        more = second.get(film, {}).get(qid)
+        answers = tuple(text for text in (answer, more) if text)
+        rows.append(
+            Row(f"{film}_{qid}", film, _files(film, places), text_of(one, "question", path), answers,
+                type=_type(one["type"], path), split=split)
+        )  # fmt: skip
+    notes = _note(places)
+    if other is None and split == "test":
+        notes += ("no second references: add_reference_answer_test.json does not lie beside it",)
+    return Annotations("next-oe", tuple(rows), notes=notes)
+
+
+def _type(code: str, where: Path) -> str:
+    if code not in TYPES:
+        raise ValueError(f"expected 'type' as one of {', '.join(TYPES)} in {where.name}, found {code!r}")
+    return code
+
+
+def _places(path: Path) -> dict[str, str]:
+    """Film -> its path in VidOR's folders, from `map_vid_vidorID.json`."""
+    found = beside(path, ("map_vid_vidorID.json",))
+    return {} if found is None else json.loads(found.read_text(encoding="utf-8-sig"))
+
+
+def _files(film: str, places: dict[str, str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (places.get(film), film) if name))
+
+
+def _note(places: dict[str, str]) -> tuple[str, ...]:
+    return () if places else ("no map_vid_vidorID.json beside it: films are looked for by their number alone",)

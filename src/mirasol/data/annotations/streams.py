@@ -1,0 +1,109 @@
+"""Questions put while a film runs: OVO-Bench and StreamingBench. `Row.at` is the second at which each is asked.
+
+OVO-Bench's forward tasks ask the same thing again and again; each time is a row. Their wording here is ours:
+
+    REC  "how many times has somebody done this so far: {activity}?"   a number
+    SSR  "is this being done right now: {step}?"                       yes or no
+    CRR  "has it been shown by now: {question}?"                       yes or no
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .choices import place_of, unletter
+from .rows import Annotations, Row
+from .tables import Table, clock_seconds, list_of, number_of, require, text_of
+
+COUNTS = tuple(str(number) for number in range(21))
+YES_NO = ("no", "yes")
+
+
+def is_ovo(table: Table) -> bool:
+    return {"id", "task", "video"} <= table.fields
+
+
+def read_ovo(table: Table) -> Annotations:
+    path, rows = table.path, []
+    for one in table.objects:
+        require(("id", "task", "video"), one, path)
+        film, task, key = text_of(one, "video", path), text_of(one, "task", path), text_of(one, "id", path)
+        if "test_info" in one:
+            for turn, info in enumerate(list_of(one["test_info"], "test_info", path)):
+                rows.append(_forward(one, info, f"{key}/{turn}", film, task, path))
+            continue
+        require(("realtime", "question", "options"), one, path)
+        options = unletter([str(option) for option in list_of(one["options"], "options", path)])
+        gt = one.get("gt")
+        correct = place_of(gt if gt is not None else one.get("answer"), options, path)
+        rows.append(
+            Row(key, film, (film,), text_of(one, "question", path), () if correct is None else (options[correct],),
+                options, correct, task, "test", at=number_of(one["realtime"], "realtime", path))
+        )  # fmt: skip
+    return Annotations("ovo-bench", tuple(rows))
+
+
+def _forward(one: Mapping[str, Any], info: Mapping[str, Any], key: str, film: str, task: str, path: Path) -> Row:
+    at = number_of(info.get("realtime"), "realtime", path)
+    if task == "REC":
+        question, options = f"how many times has somebody done this so far: {one.get('activity')}?", COUNTS
+        correct = int(number_of(info.get("count"), "count", path))
+        if not 0 <= correct < len(COUNTS):
+            options, correct = (*COUNTS, str(correct)), len(COUNTS)
+    else:
+        if task == "SSR":
+            question = f"is this being done right now: {text_of(info, 'step', path)}?"
+        else:
+            question = f"has it been shown by now: {text_of(one, 'question', path)}"
+        options, correct = YES_NO, int(number_of(info.get("type"), "type", path))
+        if correct not in (0, 1):
+            raise ValueError(f"expected 'type' as 0 or 1 in the test_info of {path.name}, found {correct}")
+    asked = one.get("ask_time")
+    return Row(key, film, (film,), question, (options[correct],), options, correct, task, "test", at=at,
+               more={} if asked is None else {"ask_time": asked, "clue_time": one.get("clue_time")})  # fmt: skip
+
+
+def is_streamingbench(table: Table) -> bool:
+    if not isinstance(table.value, list):
+        return False
+    first = next(_films(table.value), None)
+    return first is not None and "video_path" in first and {"questions", "question"} & set(first) != set()
+
+
+def read_streamingbench(table: Table) -> Annotations:
+    """All its files: lettered options and bare ones, lists inside lists, and proactive questions, whose answer is due
+    at `more["due"]`."""
+    path, rows = table.path, []
+    for number, film in enumerate(_films(table.value)):
+        name = text_of(film, "video_path", path)
+        for turn, one in enumerate(film.get("questions", [film])):
+            require(("question", "time_stamp"), one, path)
+            at = clock_seconds(one["time_stamp"], "time_stamp", path)
+            key, question = f"{number}/{turn}", text_of(one, "question", path)
+            kind = str(one.get("task_type", "")) or "unstated"
+            sound = one.get("audio_path", film.get("audio_path"))
+            if "ground_truth_time_stamp" in one:
+                due = clock_seconds(one["ground_truth_time_stamp"], "ground_truth_time_stamp", path)
+                rows.append(
+                    Row(key, name, (name,), question, (text_of(one, "ground_truth_output", path),), type=kind,
+                        split="test", sound=sound, at=at, more={"due": due})
+                )  # fmt: skip
+                continue
+            options = unletter([str(option) for option in list_of(one.get("options"), "options", path)])
+            correct = place_of(one.get("answer"), options, path)
+            rows.append(
+                Row(key, name, (name,), question, () if correct is None else (options[correct],), options, correct,
+                    kind, "test", sound=sound, at=at)
+            )  # fmt: skip
+    return Annotations("streamingbench", tuple(rows))
+
+
+def _films(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects that name a film, through lists inside lists."""
+    for one in value:
+        if isinstance(one, list):
+            yield from _films(one)
+        elif isinstance(one, dict):
+            yield one

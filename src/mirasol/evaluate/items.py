@@ -1,0 +1,44 @@
+"""Exact match on items of a user's own: what a training run is told about media that it does not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from mirasol.data.decoding import Bad, decode
+from mirasol.data.items import Items
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.text import Text, pad
+
+
+def same(answer: str, target: str) -> bool:
+    """Equal but for case, spaces and a full stop at the end."""
+
+    def plain(text: str) -> str:
+        return " ".join(text.lower().split()).rstrip(". ")
+
+    return plain(answer) == plain(target)
+
+
+@torch.inference_mode()
+def score_items(
+    model: Mirasol, text: Text, items: Items, *, longest: float = 64.0, most: int = 200,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, float]:  # fmt: skip
+    """Percent of generated answers that equal the targets, over the first `most` items: {"exact", "asked", "bad"}."""
+    right = asked = bad = 0
+    for at in range(min(most, len(items))):
+        example = decode(items[at], model.sizes, text, longest=longest, questions=1_000)
+        progress(at + 1)
+        if isinstance(example, Bad):
+            bad += 1
+            continue
+        _, _, state = model.encoder(example.inputs)
+        context, mask = model.encoder.context(state)
+        many = len(example.pairs)
+        prompts, real = pad([text.prompt(prompt) for prompt, _ in example.pairs], text.pad, left=True)
+        answers, _ = model.generate(context.expand(many, -1, -1), mask.expand(many, -1), prompts, real, end=text.end)
+        right += sum(same(text.decode(ids), target) for ids, (_, target) in zip(answers, example.pairs, strict=True))
+        asked += many
+    return {"exact": round(100 * right / max(1, asked), 1), "asked": asked, "bad": bad}

@@ -1,0 +1,128 @@
+"""The scripts of tools/ that fetch: what they do with files that are here already."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import sys
+import wave
+import zlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import REMEMBERING_SIZES
+from mirasol.data.toybox import scene_example
+from mirasol.media import toybox
+
+
+def tool(name: str) -> ModuleType:
+    path = Path(__file__).resolve().parents[1] / "tools" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"tool_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MAKE_PACK = tool("make_pack")
+OTHERS = [f"thing {letter}" for letter in "abcdefghij"]  # a pack has at least 12 kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("dog", "dog"), ("dog2-b", "dog"), ("SeaLion", "sea lion"), ("Cow", "cow"), ("calf", "cow"), ("eagle", "eagle"),
+        ("eagle_owl", "owl"), ("fire_engine", "fire truck"), ("horse-left", "horse"), ("bird-flying", "bird"),
+        ("western_concert_flute", "flute"), ("WolfHowl", "wolf"),
+    ],
+)  # fmt: skip
+def test_kinds_of_files(name: str, kind: str) -> None:
+    assert MAKE_PACK.kind_of(name) == kind
+
+
+def save_sound(path: Path, loud: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = (loud * 20_000 * np.sin(np.arange(8_000) / 7)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(tone.tobytes())
+
+
+def save_picture(path: Path, colour: tuple[int, int, int], *, empty: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((70, 50, 3), 255, np.uint8)
+    if not empty:
+        pixels[20:50, 10:41] = colour
+    Image.fromarray(pixels).save(path)
+
+
+def test_a_pack_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
+    """White around a picture goes; silence, empty pictures and second copies are left out, and so is a kind that has no
+    picture or no sound then."""
+    kinds: dict[str, dict[str, list[tuple[str, Path]]]] = {}
+    for at, kind in enumerate(["dog", "sea lion", "silent", "unseen", "copy", *OTHERS]):
+        picture, sound = tmp_path / f"from/{kind}.png", tmp_path / f"from/{kind}.wav"
+        save_picture(picture, (200, 10, 10 * at), empty=kind == "unseen")
+        save_sound(sound, 0.0 if kind == "silent" else 1.0 / (1 + at))
+        kinds[kind] = {"pictures": [("a-data", picture)], "sounds": [("b", sound)]}
+    kinds["copy"]["sounds"] = kinds["dog"]["sounds"]  # "copy" comes first in the alphabet, so it is dog that has none
+    about = MAKE_PACK.write_pack(kinds, tmp_path / "pack")
+    pack = toybox.AssetPack(tmp_path / "pack")
+    assert list(pack.world.kinds) == sorted(["copy", "sea lion", *OTHERS])
+    assert about["pack/pictures/sea_lion/a_00.png"] == "a-data: sea lion.png"
+    assert {Path(name).name for name in about} == {"a_00.png", "b_00.wav"}
+    assert len(about) == 2 * (2 + len(OTHERS))
+    assert not (tmp_path / "pack" / "sounds" / "silent").exists()
+    sprite = pack.draw("sea lion", 30, np.random.default_rng(0))
+    assert sprite.shape == (30, 31, 4)  # cropped to the coloured part
+    assert (sprite == [200, 10, 10, 255]).all()
+    # Training scenes are made of it where a stage says so.
+    example, drawn = (
+        scene_example(3, "train", REMEMBERING_SIZES, drop=0.0, pack=folder) for folder in (str(tmp_path / "pack"), "")
+    )
+    captions = [answer for question, answer in example.pairs if question is None]
+    assert any(kind in captions[0] for kind in pack.world.kinds)
+    assert not torch.equal(example.inputs.pixel_values_videos, drawn.inputs.pixel_values_videos)
+
+
+def test_resources_of_qt_are_unpacked(tmp_path: Path) -> None:
+    """A tree of two folders with a file as it is, one compressed, and two that are not wanted."""
+    names = ["sounds", "cow.ogg", "..", "dog.ogg", "board.qml"]
+    table, places = b"", []
+    for name in names:
+        places.append(len(table))
+        table += struct.pack(">HI", len(name), 0) + name.encode("utf-16-be")
+    squeezed = struct.pack(">I", 5) + zlib.compress(b"moooo")
+    contents, starts = b"", []
+    for piece in (squeezed, b"woof", b"import"):
+        starts.append(len(contents))
+        contents += struct.pack(">I", len(piece)) + piece
+    folder, file = struct.Struct(">IHII"), struct.Struct(">IHHHI")
+    nodes = [
+        folder.pack(0, 2, 2, 1), folder.pack(places[0], 2, 2, 3), folder.pack(places[2], 2, 1, 5),
+        file.pack(places[1], 1, 0, 0, starts[0]), file.pack(places[4], 0, 0, 0, starts[2]),
+        file.pack(places[3], 0, 0, 0, starts[1]),
+    ]  # fmt: skip
+    tree = b"".join(nodes)
+    at = 20
+    header = b"qres" + struct.pack(">4I", 1, at, at + len(tree), at + len(tree) + len(contents))
+    (tmp_path / "x.rcc").write_bytes(header + tree + contents + table)
+    pytest.importorskip("zstandard")
+    MAKE_PACK.unpack_resources(tmp_path / "x.rcc", tmp_path / "out")
+    found = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name: data for name, data in found.items() if name != "x.rcc"} == {"out/sounds/cow.ogg": b"moooo"}
+
+
+def test_a_file_with_other_bytes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "llama2.data"
+    file.write_bytes(b"other")
+    with pytest.raises(SystemExit, match="expected a SHA-256"):
+        tool("fetch_models").checked(file)

@@ -37,6 +37,7 @@ from av.video.reformatter import VideoReformatter
 from mirasol.data.batches import ItemBatches
 from mirasol.data.items import Item
 from mirasol.data.opening import open_items
+from mirasol.data.preparing import How, planned
 from mirasol.data.shards import ShardItems
 from mirasol.data.writing import ShardWriter
 from mirasol.media.pictures import fit_size
@@ -290,11 +291,26 @@ def write_lists(folder: Path, examples: int) -> dict[str, Path]:
     return {"manifest (.jsonl)": folder / "data.jsonl", "shards": shards}
 
 
+def held() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def plan(examples: int) -> tuple[float, float]:
+    """In a process of its own: (bytes for each item, CPU seconds) of the plan that `mirasol prepare` makes."""
+    chance = random.Random(0)
+    rows = (
+        {"content": chance.randbytes(32).hex(), "start": None, "end": None, "size": 10**6, "captions": True}
+        for _ in range(examples)
+    )
+    before, begun = held(), time.process_time()
+    shards, _ = planned(rows, How())
+    assert sum(map(len, shards)) == examples
+    return (held() - before) / examples, time.process_time() - begun
+
+
 def open_and_look(path: Path) -> tuple[float, float, float]:
     """In a process of its own: (bytes for each item, CPU seconds to open, CPU seconds to look one up)."""
-
-    def held() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     before, begun = held(), time.process_time()
     items = open_items(path)
@@ -306,13 +322,14 @@ def open_and_look(path: Path) -> tuple[float, float, float]:
 
 
 def listed(options: argparse.Namespace, folder: Path) -> None:
-    print(
-        "| list | bytes of memory per item | CPU seconds to open | CPU microseconds to look one up |\n|---|---:|---:|---:|"
-    )
+    print("| list | bytes per item | CPU s to open | CPU microseconds to look one up |\n|---|---:|---:|---:|")
     for name, path in write_lists(folder, options.examples).items():
         with multiprocessing.Pool(1) as pool:
             memory, took, look = pool.apply(open_and_look, (path,))
         print(f"| {name} | {memory:.0f} | {took:.1f} | {look * 1e6:.0f} |")
+    with multiprocessing.Pool(1) as pool:
+        memory, took = pool.apply(plan, (options.examples,))
+    print(f"| plan of `mirasol prepare` | {memory:.0f} | {took:.1f} | |")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,10 @@ from .opening import open_items
 from .shards import PICTURES, SOUNDS, STILLS, base_and_ending
 from .texts import Pairs
 from .working import run_tasks
-from .writing import ShardWriter, digest_of, reading, write_whole
+from .writing import UNFINISHED, ShardWriter, digest_of, reading, write_whole
 
 SURVEYED = 256  # items in one task of the survey
-MAKING = ".making"  # folder of what is kept until all is done
+MAKING = ".going-on"  # folder of what is kept until all is done
 FAULTS = (MediaError, ValueError, OSError, av.error.FFmpegError)  # of an item, not of this program
 Tick = Callable[[str, int, int], None]  # what is done, how many items of it, of how many
 
@@ -260,9 +261,11 @@ def prepare(
         total = sum(sizes)
         done = total - sum(sizes[task] for task in left)
         tick(what, done, total)
-        for task in run_tasks(work, name, left, workers=workers, ray=ray) if left else ():
-            done += sizes[task]
-            tick(what, done, total)
+        if left:
+            with closing(run_tasks(work, name, left, workers=workers, ray=ray)) as finished:  # ends its processes
+                for task in finished:
+                    done += sizes[task]
+                    tick(what, done, total)
 
     blocks = [min(SURVEYED, len(work.items) - first) for first in range(0, len(work.items), SURVEYED)]
     run("survey", "looking", blocks, work.surveyed)
@@ -272,8 +275,16 @@ def prepare(
     made = [json.loads(work.made(task).read_text(encoding="utf-8")) for task in range(len(work.shards))]
     report = {**reported(made, bad), "items": len(work.items), "made": told}
     write_whole(out / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    shutil.rmtree(out / MAKING)
+    clear(out)
     return report
+
+
+def clear(out: Path) -> None:
+    """Removes what was kept for going on, and what a killed call left unfinished."""
+    for path in out.glob(f".*{UNFINISHED}"):
+        if path.is_file():
+            path.unlink()
+    shutil.rmtree(out / MAKING, ignore_errors=True)
 
 
 def begun(out: Path, told: dict[str, Any]) -> dict[str, Any] | None:
@@ -283,7 +294,7 @@ def begun(out: Path, told: dict[str, Any]) -> dict[str, Any] | None:
     if report.is_file():
         before = json.loads(report.read_text(encoding="utf-8"))
         if before.get("made") == told:
-            shutil.rmtree(out / MAKING, ignore_errors=True)
+            clear(out)
             return before
     elif settings.is_file():
         if json.loads(settings.read_text(encoding="utf-8")) == told:

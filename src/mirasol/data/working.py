@@ -5,7 +5,11 @@ Every task leaves its result on disk, whole or not at all; what comes back is on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -13,7 +17,9 @@ from typing import Any
 _held: Any = None  # in a worker process: what the tasks are done on
 
 
-def run_tasks(work: Any, name: str, tasks: Sequence[int], *, workers: int = 1, ray: str | None = None) -> Iterator[int]:
+def run_tasks(
+    work: Any, name: str, tasks: Sequence[int], *, workers: int = 1, ray: str | None = None
+) -> Generator[int]:
     """Calls `work.name(task)` for every task and gives each task that is done. `ray`: the address of a cluster, or
     `local` for one on this machine with `workers` processes."""
     if ray is not None:
@@ -23,23 +29,37 @@ def run_tasks(work: Any, name: str, tasks: Sequence[int], *, workers: int = 1, r
     return in_processes(work, name, tasks, workers)
 
 
-def in_turn(work: Any, name: str, tasks: Sequence[int]) -> Iterator[int]:
+def in_turn(work: Any, name: str, tasks: Sequence[int]) -> Generator[int]:
+    """In this process."""
     for task in tasks:
         getattr(work, name)(task)
         yield task
 
 
 def hold(work: Any) -> None:
+    """The beginning of a worker process. It ends at once on Ctrl-C, and with its parent."""
     global _held
     _held = work
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """A parent that is killed ends its workers: nobody shall write where the next call goes on."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def call(name: str, task: int) -> int:
+    """In a worker process: one task."""
     getattr(_held, name)(task)
     return task
 
 
-def in_processes(work: Any, name: str, tasks: Sequence[int], workers: int) -> Iterator[int]:
+def in_processes(work: Any, name: str, tasks: Sequence[int], workers: int) -> Generator[int]:
+    """In several processes of this machine."""
     with ProcessPoolExecutor(workers, initializer=hold, initargs=(work,)) as pool:
         try:
             for done in as_completed([pool.submit(call, name, task) for task in tasks]):
@@ -53,7 +73,8 @@ def in_processes(work: Any, name: str, tasks: Sequence[int], workers: int) -> It
             pool.shutdown(cancel_futures=True)
 
 
-def on_ray(work: Any, name: str, tasks: Sequence[int], workers: int, address: str) -> Iterator[int]:
+def on_ray(work: Any, name: str, tasks: Sequence[int], workers: int, address: str) -> Generator[int]:
+    """On a cluster, or on one that is started here and ended again."""
     try:
         import ray
     except ImportError:

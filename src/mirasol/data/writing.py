@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tarfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -22,6 +23,7 @@ from .shards import INDEX, members, shard_paths
 from .texts import Pairs
 
 BLOCK = 1 << 20  # bytes read at a time
+UNFINISHED = ".making"  # how names of files in the making end
 
 
 @contextmanager
@@ -47,9 +49,14 @@ def digest_of(place: Place) -> str:
     return found.hexdigest()
 
 
+def making_name(path: Path) -> Path:
+    """Under which name a file is made before it is renamed: another one each time, so that two never write one file."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{UNFINISHED}")
+
+
 def write_whole(path: Path, text: str) -> None:
     """A file that is there complete or not at all."""
-    making = path.with_name(f".{path.name}.making")
+    making = making_name(path)
     making.write_text(text, encoding="utf-8")
     os.replace(making, path)
 
@@ -58,7 +65,7 @@ class ShardWriter:
     """A shard in the making; it and its index appear under their names when it is closed."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._making = path, path.with_name(f".{path.name}.making")
+        self.path, self._making = path, making_name(path)
         self._tar = tarfile.open(self._making, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115, closed by close
         self._places: list[list[int]] = []
         self._members: dict[str, str] = {}

@@ -9,6 +9,7 @@ by the next one. What has been used is a small value: a position up to which eve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
@@ -18,7 +19,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 
 from .decoding import Bad, decode
-from .examples import Batch, Example, collate
+from .examples import Batch, Example, collate, packed
 from .items import Item, Items
 from .order import Mixture
 
@@ -38,7 +39,8 @@ class Decoder(Dataset):
         except (ValueError, OSError) as error:  # a text beside the media that cannot be read
             source, _, index = self.mixture.place(position)
             return position, Bad(f"item {index} of source {source}", "", " ".join(str(error).split()))
-        return position, self.make(item, position)
+        found = self.make(item, position)
+        return position, replace(found, inputs=packed(found.inputs)) if isinstance(found, Example) else found
 
 
 class Positions(Sampler[Any]):

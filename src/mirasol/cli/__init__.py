@@ -1,5 +1,5 @@
-"""The command line: `ask`, `describe`, `demo`, `watch`, `inspect`, `toybox`, `init`, `train`, `evaluate`, `data check`,
-`push`.
+"""The command line: `ask`, `describe`, `demo`, `watch`, `inspect`, `toybox`, `init`, `prepare`, `train`, `evaluate`,
+`data check`, `push`.
 
 Everything heavy is imported inside the commands, so that `mirasol --help` starts at once. What a user can mend comes
 back as one line on stderr and exit code 2.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import asking, measuring, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
+from . import asking, measuring, preparing, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
 from .common import app, fail
 from .training import load_recipe
 

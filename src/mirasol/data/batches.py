@@ -19,7 +19,7 @@ from mirasol.model.text import Text
 
 from .decoding import Bad, decode
 from .examples import Batch, Example, collate
-from .items import Items
+from .items import Item, Items
 from .order import Mixture
 
 JUDGED = 200  # items after which the share of bad ones means something
@@ -29,10 +29,10 @@ SPARE = "what?"  # put where nobody asks anything; counts for nothing
 class Decoder(Dataset):
     """Position -> (position, `Example` or `Bad`), in a worker process."""
 
-    def __init__(self, mixture: Mixture, make: Callable[[Any, int], Example | Bad]) -> None:
+    def __init__(self, mixture: Mixture, make: Callable[[Any, int], Any]) -> None:
         self.mixture, self.make = mixture, make
 
-    def __getitem__(self, position: int) -> tuple[int, Example | Bad]:
+    def __getitem__(self, position: int) -> tuple[int, Any]:
         try:
             item = self.mixture.item(position)
         except (ValueError, OSError) as error:  # a text beside the media that cannot be read
@@ -41,13 +41,13 @@ class Decoder(Dataset):
         return position, self.make(item, position)
 
 
-class Positions(Sampler[int]):
+class Positions(Sampler[Any]):
     """A sampler without an end."""
 
-    def __init__(self, make: Callable[[], Iterator[int]]) -> None:
+    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
         self._make = make
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Any]:
         return self._make()
 
 
@@ -73,8 +73,8 @@ class ItemBatches:
         self._rank, self._ranks, self._next = 0, 1, 0
         self._waiting: list[int] = []  # positions of decoded examples that are in no batch yet, those to come first
 
-    def example(self, item: Any, position: int) -> Example | Bad:
-        """What a worker makes of an item."""
+    def example(self, item: Item, position: int) -> Any:
+        """What a worker makes of an item: an `Example`, or `Bad`."""
         seed = self.seed * 1_000_000_007 + position
         return decode(item, self.sizes, self.text, longest=self.longest, questions=self.questions, seed=seed)
 
@@ -100,6 +100,19 @@ class ItemBatches:
         return (p for p in count(start) if owner(p, self._start, self._ranks) == self._rank)
 
     def _batches(self, workers: int, size: int, first: list[int]) -> Iterator[Batch]:
+        buckets: dict[int, list[tuple[int, Example]]] = {}
+        for position, example in self._usable(workers, size, first):
+            group = buckets.setdefault(self._size_of(example), [])
+            group.append((position, example))
+            if len(group) == size:
+                for used, _ in group:
+                    self._waiting.remove(used)
+                yield collate([example for _, example in group], self.text, spare=SPARE)
+                group.clear()
+
+    def _usable(self, workers: int, size: int, first: list[int]) -> Iterator[tuple[int, Any]]:
+        """What `example` makes of this process's positions, those in `first` before the others; each waits from then
+        on. What is bad is noted."""
         start = self._next
 
         def positions() -> Iterator[int]:
@@ -110,7 +123,6 @@ class ItemBatches:
             Decoder(self.mixture, self.example), batch_size=None, sampler=Positions(positions), num_workers=workers,
             prefetch_factor=max(2, 2 * size // max(1, workers)) if workers else None,
         )  # fmt: skip
-        buckets: dict[int, list[tuple[int, Example]]] = {}
         for position, found in lived(iter(loader)):
             if position >= self._next:
                 self._next = position + 1
@@ -119,13 +131,7 @@ class ItemBatches:
                 self._note(found)
                 continue
             self._waiting.append(position)
-            group = buckets.setdefault(self._size_of(found), [])
-            group.append((position, found))
-            if len(group) == size:
-                for used, _ in group:
-                    self._waiting.remove(used)
-                yield collate([example for _, example in group], self.text, spare=SPARE)
-                group.clear()
+            yield position, found
 
     def _size_of(self, example: Example) -> int:
         """Which bucket: lengths of 1, 2, 3, 4, 6, 8, 12, 16, ... snippets share with those up to the next."""

@@ -81,15 +81,15 @@ def read_bytes(member: Member) -> bytes:
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[Media]:
-    """A path or a file in a shard as opened media."""
+def opened(place: Place, threads: str | None = None) -> Iterator[Media]:
+    """A path or a file in a shard as opened media; `threads` as for `open_media`."""
     with ExitStack() as stack:
         source: Any = place
         if isinstance(place, Member):
             source = read_bytes(place) if place.size <= AT_ONCE else stack.enter_context(Slice(place))
         elif not Path(place).is_file():
             raise MediaError(f"no file {place!r}")
-        yield stack.enter_context(open_media(source))
+        yield stack.enter_context(open_media(source, threads))
 
 
 def words(place: Place | None) -> str:
@@ -112,11 +112,16 @@ def read_item(item: Item, sizes: Sizes, longest: float, seed: int) -> Clip:
             heard = read_span(media, sizes, start, end, picture=False, sound=True)
         clip = replace(clip, waveform=heard.waveform, waveform_start=heard.waveform_start, end=max(clip.end, heard.end))
     nothing = (clip.frames is None or not len(clip.frames)) and (clip.waveform is None or not len(clip.waveform))
+    judge(nothing, clip.duration, None if known is None else known - start)
+    return clip
+
+
+def judge(nothing: bool, seconds: float, stated: float | None) -> None:
+    """`MediaError` where there was nothing to decode, or `seconds` of media where `stated` ones were promised."""
     if nothing:
         raise MediaError("it is empty: no frame and no sound in it")
-    if known is not None and clip.duration < min(WHOLE * (known - start), known - start - SLACK):
-        raise MediaError(f"it ends after {clip.duration:.2f} s of the {known - start:.2f} s that are stated")
-    return clip
+    if stated is not None and seconds < min(WHOLE * stated, stated - SLACK):
+        raise MediaError(f"it ends after {seconds:.2f} s of the {stated:.2f} s that are stated")
 
 
 def choose_span(item: Item, media: Media, longest: float, seed: int) -> tuple[float, float | None]:

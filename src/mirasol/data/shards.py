@@ -48,7 +48,7 @@ def scan(path: str) -> tuple[np.ndarray, str]:
         with tarfile.open(path, "r:") as archive:
             for member in members(archive):
                 if isinstance(member, str):
-                    wrong = f"{member}; {len(places)} examples before that are used"
+                    wrong = f"{member}; the {len(places)} examples up to there are used"
                     break
                 if not member.isfile():
                     last = None
@@ -62,14 +62,19 @@ def scan(path: str) -> tuple[np.ndarray, str]:
                 last = base
     except (tarfile.TarError, OSError) as error:
         raise ValueError(f"cannot read the shard {path}: {error}; expected an uncompressed tar") from None
-    if places and not wrong and sum(places[-1]) > (size := Path(path).stat().st_size):
-        wrong = f"it ends at byte {size}, inside its last example"
     return np.array(places, np.int64).reshape(-1, 2), wrong
 
 
 def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo | str]:
     """The members up to the end; where the archive is broken, last of all what is wrong."""
-    while (member := archive.next()) is not None:
+    while True:
+        try:
+            member = archive.next()
+        except tarfile.ReadError:
+            yield f"it ends at byte {Path(str(archive.name)).stat().st_size}, inside its last file"
+            return
+        if member is None:
+            break
         archive.members = []  # type: ignore[attr-defined] # tarfile keeps all of them otherwise
         yield member
     # tarfile takes a header that it cannot read for the end: at the end there are zeros, or nothing any more.

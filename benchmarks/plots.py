@@ -38,7 +38,7 @@ def read_lines(path: Path, what: str) -> list[dict[str, Any]]:
 def spread(values: list[float]) -> tuple[float, float, float]:
     """Mean, and how far the lowest and the highest lie from it."""
     mean = sum(values) / len(values)
-    return mean, mean - min(values), max(values) - mean
+    return mean, max(0.0, mean - min(values)), max(0.0, max(values) - mean)  # never below 0 by rounding
 
 
 def draw_recall(results: Path, docs: Path) -> None:

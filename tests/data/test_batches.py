@@ -7,6 +7,7 @@ import json
 import random
 import wave
 from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import av
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from mirasol.data.batches import ItemBatches
+from mirasol.data.batches import PATIENCE, Decoder, ItemBatches
 from mirasol.data.decoding import Bad, decode
 from mirasol.data.examples import Batch, Example
-from mirasol.data.items import Item
+from mirasol.data.items import Item, Member
 from mirasol.data.opening import open_items
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.model.inputs import Inputs
@@ -133,6 +134,68 @@ def test_bad_items_are_named_once_and_too_many_end_the_run() -> None:
     source.most_bad = 0.05
     with pytest.raises(ValueError, match=r"4 of \d+ items cannot be used, more than 5%.*it is damaged"):
         some(source.feed(workers=0), 100)
+
+
+def test_one_bad_item_counts_once_however_its_reasons_differ() -> None:
+    class Moody(Named):
+        wrong = frozenset({3})
+
+        def example(self, item: Item, position: int) -> Example | Bad:
+            found = super().example(item, position)
+            return Bad(found.key, found.place, f"at {position}") if isinstance(found, Bad) else found
+
+    source = Moody([Item(str(n), None, ((None, "x"),)) for n in range(COUNT)], SIZES, TEXT, clips=4)
+    some(source.feed(workers=0), 150)
+    assert [bad["key"] for bad in source.report()["bad"]] == ["3"]
+
+
+def test_a_rare_length_waits_for_a_while_and_not_for_ever() -> None:
+    class Rare(Named):
+        wrong = frozenset()
+
+        def _size_of(self, example: Example) -> int:
+            return 9 if int(example.inputs.pixel_values_videos[0, 0, 0, 0, 0, 0]) == 5 else 2
+
+    source = Rare([Item(str(n), None, ((None, "x"),)) for n in range(COUNT)], SIZES, TEXT, clips=4, bucket=True)
+    state = None
+    for _ in range(4):
+        seen = [number for batch in some(source.feed(workers=0, state=state), 25) for number, _ in batch]
+        assert 5 in seen
+        state = ItemBatches.merge([source.state()])
+        assert len(state["beyond"]) <= (PATIENCE + 1) * 4
+
+
+def test_workers_may_be_spawned() -> None:
+    """What a worker process gets can be sent to it."""
+    source = named(4)
+    source.mixture.item(3)
+    again = ForkingPickler.loads(ForkingPickler.dumps(Decoder(source.mixture, source.example)))
+    assert again[7][1].seed == source.example(source.mixture.item(7), 7).seed
+
+
+PLAYLIST = {
+    "concat": "ffconcat version 1.0\nfile secret.mp4\n",
+    "hls": "#EXTM3U\n#EXTINF:3,\nsecret.mp4\n#EXT-X-ENDLIST\n",
+}
+
+
+@pytest.mark.parametrize("kind", PLAYLIST)
+def test_data_cannot_name_other_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A playlist in the dress of a film, on disk or in a shard, does not bring another file into training."""
+    write_media(tmp_path)
+    (tmp_path / "film.mp4").rename(tmp_path / "secret.mp4")
+    (tmp_path / "list.mp4").write_text(PLAYLIST[kind])
+    monkeypatch.chdir(tmp_path)
+    member = Member(str(tmp_path / "list.mp4"), "list.mp4", 0, len(PLAYLIST[kind]))
+    for place in (str(tmp_path / "list.mp4"), member):
+        found = decode(Item("x", place, ((None, "x"),)), SIZES, TEXT, longest=9.0)
+        assert isinstance(found, Bad), place
+
+
+def test_a_text_that_no_tokenizer_takes_is_a_bad_item() -> None:
+    found = decode(Item("x", None, ((None, "cut \ud83d"),)), SIZES, TEXT, longest=9.0)
+    assert isinstance(found, Bad)
+    assert "\n" not in found.reason
 
 
 def write_media(folder: Path) -> None:

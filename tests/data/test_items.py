@@ -59,18 +59,39 @@ def test_shards_are_read_at_random(format: int, tmp_path: Path) -> None:
 def test_an_index_beside_a_shard_is_used_while_it_fits(tmp_path: Path) -> None:
     path = tmp_path / "s.tar"
     write_shard(path, FILES)
-    places = scan(str(path)).tolist()
+    places = scan(str(path))[0].tolist()
     (tmp_path / ("s.tar" + INDEX)).write_text(json.dumps({"bytes": path.stat().st_size, "places": places[:2]}))
     assert len(open_items(path)) == 2
     path.write_bytes(path.read_bytes() + bytes(10_240))
     assert len(open_items(path)) == 5
+    (tmp_path / ("s.tar" + INDEX)).write_text('{"bytes": 3,')
+    assert len(open_items(path)) == 5
 
 
-def test_a_shard_that_breaks_off_gives_what_is_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["cut in a file", "cut in a header", "a header overwritten"])
+def test_a_shard_that_is_broken_gives_what_is_before_that_and_says_so(how: str, tmp_path: Path) -> None:
     path = tmp_path / "s.tar"
     write_shard(path, {f"{at}.mp4": bytes(3_000 + at) for at in range(5)})
-    path.write_bytes(path.read_bytes()[:13_000])  # in the fourth of five files
-    assert 3 <= len(open_items(path)) <= 4
+    data, each = path.read_bytes(), scan(str(path))[0][1, 0]
+    if how == "a header overwritten":
+        data = data[: 3 * each + 100] + b"broken" + data[3 * each + 106 :]
+    path.write_bytes(data[: 3 * each + {"cut in a file": 900, "cut in a header": 200}.get(how, len(data))])
+    items = open_items(path)
+    assert isinstance(items, ShardItems)
+    assert len(items) == (4 if how == "cut in a file" else 3)
+    (broken,) = items.broken
+    assert broken.key == str(path)
+    assert "byte" in broken.reason
+
+
+def test_a_text_that_cannot_be_read_does_not_end_a_folder(tmp_path: Path) -> None:
+    for name, text in (("a", '{"fps": 3}'), ("b", '{"caption": "good"}'), ("c", "{")):
+        (tmp_path / f"{name}.mp4").write_bytes(b"x")
+        (tmp_path / f"{name}.json").write_text(text)
+    items = {Path(item.key).stem: item for item in open_items(tmp_path)}
+    assert items["b"].pairs == ((None, "good"),)
+    assert "a.json: expected a text, or a mapping" in items["a"].fault
+    assert "c.json is no JSON" in items["c"].fault
 
 
 def test_patterns_of_shards(tmp_path: Path) -> None:

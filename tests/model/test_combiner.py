@@ -9,34 +9,59 @@ import pytest
 import torch
 
 from helpers import COMBINERS, difference, random_model, random_sizes
-from mirasol.model.combiner import CausalCombiner, LocalCombiner, causal_mask
+from mirasol.model.combiner import CausalCombiner, LocalCombiner
 from mirasol.model.encoder import COMBINER
+from mirasol.model.layers import Band, attend, attend_naive
 from mirasol.model.memory import LocalTuringCombiner, TuringCombiner
 from mirasol.model.priority import PriorityCombiner
 from mirasol.model.state import map_tensors, padding_first, tensors
 
 
-def test_causal_mask_is_the_one_drawn_in_its_docstring() -> None:
-    rows = re.findall(r"^ +(\d)    ([ x]+)$", causal_mask.__doc__ or "", flags=re.MULTILINE)
+def test_the_band_is_the_one_drawn_in_its_docstring() -> None:
+    rows = re.findall(r"^ +(\d)    ([ x]+)$", Band.__doc__ or "", flags=re.MULTILINE)
     drawn = [[len(marks) > 2 * key and marks[2 * key] == "x" for key in range(5)] for _, marks in rows]
     assert [int(row) for row, _ in rows] == [0, 1, 2, 3, 4]
     snippets = torch.arange(5)[None]
-    assert causal_mask(snippets, snippets, reach=3, per_snippet=1)[0, 0].tolist() == drawn
+    assert Band(snippets, snippets, reach=3, step=1).dense()[0, 0].tolist() == drawn
 
 
-def test_causal_mask_by_loops(seeds: int) -> None:
+def test_the_band_by_loops(seeds: int) -> None:
     chance = random.Random(seeds)
     for _ in range(12):
-        reach, inside, kept = chance.randint(1, 6), chance.randint(1, 3), chance.randint(1, 4)
-        keys = torch.tensor([[chance.randint(-1, 9) for _ in range(7)] for _ in range(2)])
-        asks = torch.tensor([[chance.randint(-1, 9) for _ in range(5)] for _ in range(2)])
-        mask = causal_mask(asks, keys, reach, inside, kept)
-        assert mask.shape == (2, 1, 5 * inside, 7 * kept)
+        reach = chance.randint(1, 6)
+        keys = torch.tensor([[chance.randint(-1, 9) for _ in range(14)] for _ in range(2)])
+        asks = torch.tensor([[chance.randint(-1, 9) for _ in range(10)] for _ in range(2)])
+        mask = Band(asks, keys, reach, 2).dense()
+        assert mask.shape == (2, 1, 10, 14)
         for row in range(2):
-            for q in range(5 * inside):
-                for c in range(7 * kept):
-                    own, other = int(asks[row, q // inside]), int(keys[row, c // kept])
+            for q in range(10):
+                for c in range(14):
+                    own, other = int(asks[row, q]), int(keys[row, c])
                     assert bool(mask[row, 0, q, c]) == (other >= 0 and own - reach < other <= own)
+
+
+def test_a_band_looked_at_in_groups_is_the_whole(seeds: int) -> None:
+    """With snippets kept from before, padding in front of those and behind the new ones, single positions masked."""
+    chance = random.Random(seeds)
+    for _ in range(20):
+        reach, step, heads = chance.randint(1, 4), chance.randint(1, 3), 2
+        kept, new = chance.randint(0, reach), chance.randint(1, 9)
+        asked = torch.full((2, kept + new), -1)
+        for row in range(2):
+            before, real = chance.randint(0, kept), chance.randint(1, new)
+            asked[row, kept - before : kept + real] = torch.arange(before + real) + chance.randint(0, 5)
+        asked = asked.repeat_interleave(step, dim=1)
+        hidden = torch.rand(asked.shape) < 0.2
+        hidden[:, step - 1 :: step] = False
+        asking = asked[:, kept * step :]
+        band = Band(asking, torch.where(hidden, -1, asked), reach, step)
+        queries = torch.randn(2, heads, new * step, 5)
+        keys, values = torch.randn(2, 2, heads, (kept + new) * step, 5)
+        real = (asking >= 0)[:, None, :, None]
+        whole, parts = attend_naive(queries, keys, values, band), attend(queries, keys, values, band)
+        assert torch.allclose(whole * real, parts * real, atol=1e-6)
+        spans = list(band.spans())
+        assert max(seen.stop - seen.start for _, seen in spans) <= (2 * reach - 1) * step
 
 
 def test_padding_goes_first_and_nothing_else_moves(seeds: int) -> None:

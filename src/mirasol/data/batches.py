@@ -8,22 +8,25 @@ by the next one. What has been used is a small value: a position up to which eve
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 
-from .decoding import Bad, decode
+from .decoding import Bad, decode, one_line
 from .examples import Batch, Example, collate, packed
 from .items import Item, Items
+from .loading import loaded
 from .order import Mixture
 
 JUDGED = 200  # items after which the share of bad ones means something
+PATIENCE = 16  # batches, over all processes, that an example waits for others of its length
 SPARE = "what?"  # put where nobody asks anything; counts for nothing
 
 
@@ -36,21 +39,11 @@ class Decoder(Dataset):
     def __getitem__(self, position: int) -> tuple[int, Any]:
         try:
             item = self.mixture.item(position)
-        except (ValueError, OSError) as error:  # a text beside the media that cannot be read
+        except Exception as error:  # a text beside the media that cannot be read, in whatever way
             source, _, index = self.mixture.place(position)
-            return position, Bad(f"item {index} of source {source}", "", " ".join(str(error).split()))
+            return position, Bad(f"item {index} of source {source}", "", one_line(error))
         found = self.make(item, position)
         return position, replace(found, inputs=packed(found.inputs)) if isinstance(found, Example) else found
-
-
-class Positions(Sampler[Any]):
-    """A sampler without an end."""
-
-    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._make()
 
 
 class ItemBatches:
@@ -58,7 +51,8 @@ class ItemBatches:
 
     longest    seconds: of a longer item a part of this length is watched, another one each time
     questions  asked of a clip at most, another choice each time
-    bucket     clips of about the same number of snippets share a batch, so that little is padding
+    bucket     clips of about the same number of snippets share a batch, so that little is padding; one of a rare length
+               that has waited for long goes with those of the nearest lengths
     most_bad   the share of bad items at which it is no accident any more: `ValueError`
     """
 
@@ -69,7 +63,7 @@ class ItemBatches:
         self.mixture = items if isinstance(items, Mixture) else Mixture([(items, 1.0)], seed)
         self.sizes, self.text, self.clips, self.seed = sizes, text, clips, seed
         self.longest, self.questions, self.bucket, self.most_bad = longest, questions, bucket, most_bad
-        self.bad: dict[Bad, None] = {}  # in the order in which they were met, each once
+        self.bad: dict[tuple[str, str], Bad] = {}  # in the order in which they were met, each item once
         self._decoded = 0
         self._start: dict[str, Any] = {"frontier": 0, "beyond": []}
         self._rank, self._ranks, self._next = 0, 1, 0
@@ -94,7 +88,7 @@ class ItemBatches:
         else:
             self._start = {"frontier": state["frontier"], "beyond": state["beyond"]} if state else self._start
             self._next, first = self._start["frontier"], []
-        self._waiting = []
+        self._waiting = list(first)
         return self._batches(workers, self.clips // ranks, list(first))
 
     def _own(self, start: int) -> Iterator[int]:
@@ -102,15 +96,20 @@ class ItemBatches:
         return (p for p in count(start) if owner(p, self._start, self._ranks) == self._rank)
 
     def _batches(self, workers: int, size: int, first: list[int]) -> Iterator[Batch]:
-        buckets: dict[int, list[tuple[int, Example]]] = {}
+        waiting: list[tuple[int, int, Example]] = []  # (bucket, position, example)
         for position, example in self._usable(workers, size, first):
-            group = buckets.setdefault(self._size_of(example), [])
-            group.append((position, example))
-            if len(group) == size:
-                for used, _ in group:
-                    self._waiting.remove(used)
-                yield collate([example for _, example in group], self.text, spare=SPARE)
-                group.clear()
+            waiting.append((self._size_of(example), position, example))
+            chosen = [entry for entry in waiting if entry[0] == waiting[-1][0]]
+            if len(chosen) < size:
+                oldest = min(waiting, key=lambda entry: entry[1])
+                if position < self._next - 1 or position - oldest[1] < PATIENCE * self.clips or len(waiting) < size:
+                    continue
+                near = sorted(waiting, key=lambda entry: (abs(entry[0] - oldest[0]), entry[1]))
+                chosen = sorted(near[:size], key=lambda entry: entry[1])
+            for entry in chosen:
+                waiting.remove(entry)
+                self._waiting.remove(entry[1])
+            yield collate([example for _, _, example in chosen], self.text, spare=SPARE)
 
     def _usable(self, workers: int, size: int, first: list[int]) -> Iterator[tuple[int, Any]]:
         """What `example` makes of this process's positions, those in `first` before the others; each waits from then
@@ -121,18 +120,19 @@ class ItemBatches:
             yield from first
             yield from self._own(start)
 
-        loader = DataLoader(
-            Decoder(self.mixture, self.example), batch_size=None, sampler=Positions(positions), num_workers=workers,
-            prefetch_factor=max(2, 2 * size // max(1, workers)) if workers else None,
-        )  # fmt: skip
-        for position, found in lived(iter(loader)):
+        for position, found in loaded(
+            Decoder(self.mixture, self.example), workers, max(2, 2 * size // max(1, workers)), positions
+        ):
             if position >= self._next:
                 self._next = position + 1
                 self._decoded += 1
             if isinstance(found, Bad):
                 self._note(found)
+                if position in self._waiting:
+                    self._waiting.remove(position)
                 continue
-            self._waiting.append(position)
+            if position not in self._waiting:
+                self._waiting.append(position)
             yield position, found
 
     def _size_of(self, example: Example) -> int:
@@ -146,7 +146,7 @@ class ItemBatches:
         return size
 
     def _note(self, bad: Bad) -> None:
-        self.bad[bad] = None
+        self.bad.setdefault((bad.key, bad.place), bad)
         if self._decoded >= JUDGED and len(self.bad) > self.most_bad * min(self._decoded, len(self.mixture)):
             raise ValueError(
                 f"{len(self.bad)} of {self._decoded} items cannot be used, more than {self.most_bad:.0%}; the last: "
@@ -173,31 +173,22 @@ class ItemBatches:
 
     def report(self) -> dict[str, Any]:
         """How many items were decoded, and every bad one once."""
-        return {"decoded": self._decoded, "bad": [vars(bad) for bad in self.bad]}
+        broken = [bad for source in self.mixture.sources for bad in getattr(source.items, "broken", ())]
+        return {"decoded": self._decoded, "bad": [vars(bad) for bad in (*broken, *self.bad.values())]}
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be gone on with: what is learned from, and how it is dealt out."""
+        told = [self.mixture.fingerprint(), self.longest, self.questions, self.bucket, self.seed]
+        return {"data": told, "clips": self.clips}
 
 
 def owner(position: int, start: dict[str, Any], ranks: int) -> int | None:
     """Which of `ranks` processes has a position; None where it had been used before `start`."""
-    beyond = start["beyond"]
-    if position < start["frontier"] or position in beyond:
+    beyond = start["beyond"]  # in order
+    before = bisect_left(beyond, position)
+    if position < start["frontier"] or (before < len(beyond) and beyond[before] == position):
         return None
-    return (position - start["frontier"] - sum(used < position for used in beyond)) % ranks
-
-
-def lived(loader: Iterator[Any]) -> Iterator[Any]:
-    """What a loader gives; a worker that dies is one line."""
-    while True:
-        try:
-            yield next(loader)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise ValueError(
-                "a process that decodes media died (killed for memory, or by a decoder that crashed); "
-                "--workers 0 decodes in this process and shows at which file"
-            ) from error
+    return (position - start["frontier"] - before) % ranks
 
 
 def first_texts(mixture: Mixture, most: int = 100_000) -> Iterator[str]:

@@ -24,6 +24,7 @@ from .items import Item, Member, Place
 
 WHOLE = 0.9  # share of the stated span that must be there; less is a truncated file, or one that lies about its length
 AT_ONCE = 64 << 20  # bytes: a file in a shard is read whole up to this size, in place beyond
+PLAYLISTS = {"concat", "hls", "dash"}  # data from elsewhere shall not make this machine read files of its own
 SLACK = 1.0  # ... or this many seconds less
 
 
@@ -34,6 +35,12 @@ class Bad:
     key: str
     place: str
     reason: str
+
+
+def one_line(error: Exception) -> str:
+    """Why, in words; the kind of an error that nobody expected stands before it."""
+    expected = isinstance(error, MediaError | ValueError | OSError)
+    return ("" if expected else f"{type(error).__name__}: ") + " ".join(str(error).split())
 
 
 class Slice(RawIOBase):
@@ -161,6 +168,8 @@ def no_media(sizes: Sizes) -> Inputs:
 
 def choose_pairs(item: Item, text: Text, sizes: Sizes, most: int, seed: int) -> tuple[tuple[str | None, str], ...]:
     """At most so many of the item's pairs; `ValueError` where there is none or one is too long for the model."""
+    if item.fault:
+        raise ValueError(item.fault)
     if not item.pairs:
         raise ValueError("it has no text")
     pairs = item.pairs
@@ -183,5 +192,5 @@ def decode(item: Item, sizes: Sizes, text: Text, *, longest: float, questions: i
             return Example(no_media(sizes), pairs, seed)
         clip = read_item(item, sizes, longest, seed)
         return Example(clip_inputs(clip, sizes), pairs, seed)
-    except (MediaError, ValueError, OSError) as error:
-        return Bad(item.key, words(item.media), " ".join(str(error).split()))
+    except Exception as error:  # whatever a decoder or a text may raise: one item never ends a run
+        return Bad(item.key, words(item.media), one_line(error))

@@ -30,8 +30,11 @@ def folder_items(folder: Path, prompt: str | None = None) -> list[Item]:
             label = base.parent.name.replace("_", " ") if base.parent != folder else ""
             untold.append(Item(str(media[0]), str(media[0]), ((prompt, label),) if label else (), sound=sound))
         else:
-            pairs = pairs_in(str(text), text.read_bytes(), prompt)
-            items.append(Item(str(media[0]), str(media[0]), pairs, sound=sound))
+            try:
+                pairs, fault = pairs_in(str(text), text.read_bytes(), prompt), ""
+            except ValueError as error:
+                pairs, fault = (), f"{text.name}: {error}"
+            items.append(Item(str(media[0]), str(media[0]), pairs, sound=sound, fault=fault))
     items = items or [item for item in untold if item.pairs]
     if not items:
         raise ValueError(

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import av.error
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from mirasol.media.clip import Clip, MediaError
 from mirasol.media.reader import Media, join
@@ -27,10 +26,11 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.snippets import cut, instants, snippet_count
 from mirasol.model.text import Text
 
-from .batches import SPARE, ItemBatches, Positions, lived
-from .decoding import Bad, choose_pairs, choose_span, judge, no_media, opened, words
+from .batches import SPARE, ItemBatches
+from .decoding import Bad, choose_pairs, choose_span, judge, no_media, one_line, opened, words
 from .examples import Batch, Example, collate, packed
 from .items import Item, Items
+from .loading import loaded
 from .order import Mixture
 from .texts import Pairs
 
@@ -59,8 +59,8 @@ class ChunkDecoder(Dataset):
         long, at = wanted
         try:
             return packed(chunk_inputs(long, at, self.chunk, self.sizes))
-        except (MediaError, ValueError, OSError, av.error.FFmpegError) as error:
-            return Bad(long.item.key, words(long.item.media), " ".join(str(error).split()))
+        except Exception as error:
+            return Bad(long.item.key, words(long.item.media), one_line(error))
 
 
 def chunk_inputs(long: Long, at: int, chunk: int, sizes: Sizes) -> Inputs:
@@ -145,8 +145,8 @@ class ItemStreams(ItemBatches):
                     raise MediaError("it does not state its length; `mirasol prepare --fps` writes it anew")
                 there = min(end or math.inf, media.duration or math.inf) - start
                 judge(False, there, end - start if end is not None else None)
-        except (MediaError, ValueError, OSError) as error:
-            return Bad(item.key, words(item.media), " ".join(str(error).split()))
+        except Exception as error:
+            return Bad(item.key, words(item.media), one_line(error))
         chunks = math.ceil(snippet_count(self.sizes, there) / self.chunk)
         return Long(item, pairs, start, end, there, chunks, seed)
 
@@ -169,11 +169,7 @@ class ItemStreams(ItemBatches):
                     yield from ((long, at) for _, long in lanes)
                 skip = 0
 
-        loader = DataLoader(
-            ChunkDecoder(self.sizes, self.chunk), batch_size=None, sampler=Positions(wanted), num_workers=workers,
-            prefetch_factor=max(2, size // max(1, workers)) if workers else None,
-        )  # fmt: skip
-        decoded = lived(iter(loader))
+        decoded = loaded(ChunkDecoder(self.sizes, self.chunk), workers, max(2, size // max(1, workers)), wanted)
         while True:
             found = [next(decoded) for _ in range(size)]
             lanes = ready[0]

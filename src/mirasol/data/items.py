@@ -29,6 +29,7 @@ class Item:
     its own. `start` and `end` are seconds of the media; None: from its beginning, to its end.
 
     `pairs` are (prompt, target): a prompt of None asks for a caption. The media are decoded once for all of them.
+    `fault`: why it cannot be used, where that is known before it is opened.
     """
 
     key: str  # names the item in logs and reports; unique within its source
@@ -37,6 +38,7 @@ class Item:
     start: float | None = None
     end: float | None = None
     sound: Place | None = None
+    fault: str = ""
 
 
 Items = Sequence[Item]

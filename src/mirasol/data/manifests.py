@@ -46,6 +46,14 @@ def rows_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """`rows_of`, where the file is UTF-8 text."""
+    try:
+        yield from rows_of(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"expected {path} as UTF-8 text; convert it (iconv -t utf-8)") from None
+
+
 def seconds(row: dict[str, Any], names: tuple[str, ...], where: str) -> float | None:
     """A time in a row; None where it is not there."""
     value = first_of(row, names)
@@ -58,7 +66,7 @@ def seconds(row: dict[str, Any], names: tuple[str, ...], where: str) -> float | 
 def manifest_items(path: Path, prompt: str | None = None) -> list[Item]:
     """All items of a manifest. `prompt` goes with rows that have none."""
     groups: dict[tuple[Any, ...], list[tuple[str | None, str]]] = {}
-    for number, row in rows_of(path):
+    for number, row in read_rows(path):
         where = f"{path}, line {number}"
         file, sound = first_of(row, FILES), first_of(row, SOUNDS)
         if file is None:

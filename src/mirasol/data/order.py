@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import accumulate
 
 from .items import Item, Items
@@ -51,7 +50,13 @@ class Shuffled:
         if not len(items):
             raise ValueError("expected at least one item to learn from, found none")
         self.items, self.seed = items, seed
-        self._grouped = lru_cache(maxsize=2)(self._group)
+        self._groups: dict[int, tuple[list[list[int]], list[int]]] = {}  # of the epochs looked at last
+        self._starts = [0, *accumulate(blocks_of(items) or ())]
+
+    def _grouped(self, epoch: int) -> tuple[list[list[int]], list[int]]:
+        if epoch not in self._groups:
+            self._groups = {**dict(list(self._groups.items())[-1:]), epoch: self._group(epoch)}
+        return self._groups[epoch]
 
     def _group(self, epoch: int) -> tuple[list[list[int]], list[int]]:
         """The shards of each group, and the number of items up to the end of each group."""
@@ -75,12 +80,6 @@ class Shuffled:
                 return epoch, self._starts[shard] + inside
             inside -= sizes[shard]
         raise AssertionError("a place beyond its group")
-
-    @property
-    def _starts(self) -> list[int]:
-        if not hasattr(self, "_first"):
-            self._first = [0, *accumulate(blocks_of(self.items) or ())]
-        return self._first
 
 
 class Mixture:
@@ -108,6 +107,17 @@ class Mixture:
     def __len__(self) -> int:
         """Items in all sources."""
         return sum(len(source.items) for source in self.sources)
+
+    def fingerprint(self) -> int:
+        """Of what is mixed: the number of items of each source, its share, and the texts of its first item."""
+        told = []
+        for source, count in zip(self.sources, self.counts, strict=True):
+            try:
+                pairs: object = source.items[0].pairs
+            except Exception:  # it will be told of when it is drawn
+                pairs = ()
+            told.append((len(source.items), count, pairs))
+        return number_of(self.seed, told)
 
     def place(self, draw: int) -> tuple[int, int, int]:
         """(source, epoch of the source, index in the source) of a draw."""

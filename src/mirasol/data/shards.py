@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from .decoding import Bad, read_bytes
 from .items import Item, Member
 from .texts import Pairs, pairs_in
 
@@ -38,14 +39,17 @@ def base_and_ending(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{base}", ending.lower()
 
 
-def scan(path: str) -> np.ndarray:
-    """Where the examples of a shard lie, (n, 2) int64: offset of the first header, bytes up to the next example.
-    `ValueError` for what is no plain tar. A shard that ends in the middle gives the examples that are whole."""
+def scan(path: str) -> tuple[np.ndarray, str]:
+    """Where the examples of a shard lie, (n, 2) int64: offset of the first header, bytes up to the next example; and
+    what is wrong with it. A shard that breaks off gives the examples before that. `ValueError` for what is no tar."""
     places: list[list[int]] = []
-    last = None
+    last, wrong = None, ""
     try:
         with tarfile.open(path, "r:") as archive:
             for member in members(archive):
+                if isinstance(member, str):
+                    wrong = f"{member}; the {len(places)} examples up to there are used"
+                    break
                 if not member.isfile():
                     last = None
                     continue
@@ -58,40 +62,52 @@ def scan(path: str) -> np.ndarray:
                 last = base
     except (tarfile.TarError, OSError) as error:
         raise ValueError(f"cannot read the shard {path}: {error}; expected an uncompressed tar") from None
-    return np.array(places, np.int64).reshape(-1, 2)
+    return np.array(places, np.int64).reshape(-1, 2), wrong
 
 
-def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members up to the end, or to where the archive breaks off."""
+def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo | str]:
+    """The members up to the end; where the archive is broken, last of all what is wrong."""
     while True:
         try:
             member = archive.next()
         except tarfile.ReadError:
+            yield f"it ends at byte {Path(str(archive.name)).stat().st_size}, inside its last file"
             return
         if member is None:
-            return
+            break
         archive.members = []  # type: ignore[attr-defined] # tarfile keeps all of them otherwise
         yield member
+    # tarfile takes a header that it cannot read for the end: at the end there are zeros, or nothing any more.
+    archive.fileobj.seek(archive.offset)
+    header = archive.fileobj.read(tarfile.BLOCKSIZE)
+    if any(header) or 0 < len(header) < tarfile.BLOCKSIZE:
+        yield f"broken at byte {archive.offset}"
 
 
-def index_of(path: str) -> np.ndarray:
-    """From the file beside the shard where it fits, else by looking through the shard."""
+def index_of(path: str) -> tuple[np.ndarray, str]:
+    """As `scan`, from the file beside the shard where it fits, else by looking through the shard."""
     beside = Path(path + INDEX)
     if beside.is_file():
-        with beside.open(encoding="utf-8") as file:
-            known = json.loads(file.readline())  # checksums of single files follow, which nobody needs here
-        if known["bytes"] == Path(path).stat().st_size:
-            return np.array(known["places"], np.int64).reshape(-1, 2)
+        try:
+            with beside.open(encoding="utf-8") as file:
+                known = json.loads(file.readline())  # checksums of single files follow, which nobody needs here
+            if known["bytes"] == Path(path).stat().st_size:
+                return np.array(known["places"], np.int64).reshape(-1, 2), ""
+        except (ValueError, KeyError, TypeError):
+            pass  # no index that can be read
     return scan(path)
 
 
 class ShardItems(Sequence[Item]):
-    """All examples of some shards, in their order. `blocks`: how many lie in each. `prompt` goes with plain texts."""
+    """All examples of some shards, in their order. `blocks`: how many lie in each; `broken`: shards that are not whole.
+    `prompt` goes with plain texts."""
 
     def __init__(self, paths: Sequence[str], prompt: str | None = None) -> None:
         self.paths, self.prompt = list(paths), prompt
         with ThreadPoolExecutor(8) as pool:
-            self._places = list(pool.map(index_of, self.paths))
+            found = list(pool.map(index_of, self.paths))
+        self._places = [places for places, _ in found]
+        self.broken = [Bad(path, path, wrong) for path, (_, wrong) in zip(self.paths, found, strict=True) if wrong]
         self.blocks = [len(places) for places in self._places]
         self._ends = list(accumulate(self.blocks))
         if not len(self):
@@ -117,7 +133,7 @@ class ShardItems(Sequence[Item]):
             file.seek(offset)
             with tarfile.open(fileobj=file, mode="r:") as archive:
                 for member in members(archive):
-                    if member.offset >= offset + size:
+                    if isinstance(member, str) or member.offset >= offset + size:
                         break
                     base, ending = base_and_ending(member.name)
                     found[ending] = Member(path, member.name, member.offset_data, member.size)
@@ -134,8 +150,6 @@ class ShardItems(Sequence[Item]):
         return Item(f"{path}:{base}", media, self._pairs(files), sound=sound)
 
     def _pairs(self, files: dict[str, Member]) -> Pairs:
-        from .decoding import read_bytes
-
         for ending in TEXTS:
             if (file := files.get(ending)) is not None:
                 return pairs_in(file.name, read_bytes(file), self.prompt)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from .examples import Batch
+from .loading import loaded
 
 
 class SteppedBatches(IterableDataset):
@@ -42,7 +43,7 @@ class SteppedBatches(IterableDataset):
     def feed(self, *, workers: int, rank: int = 0, ranks: int = 1, state: dict[str, Any] | None = None) -> Iterator:
         """The batches of one process. `state` is what `state()` gave: here nothing."""
         self.rank, self.ranks = rank, ranks
-        return iter(DataLoader(self, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None))
+        return loaded(self, workers, 8)
 
     def state(self) -> dict[str, Any]:
         """What must be kept to go on."""
@@ -51,6 +52,10 @@ class SteppedBatches(IterableDataset):
     @staticmethod
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
         """The states of all processes as one."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be gone on with: nothing, stages still to come may be changed."""
         return {}
 
     def report(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ what they ask about may lie many chunks back. After `chunks` steps new streams b
 from __future__ import annotations
 
 import random
-from functools import lru_cache
 
 import numpy as np
 
@@ -53,7 +52,13 @@ class StreamBatches(SteppedBatches):
         self.sizes, self.text, self.first, self.last = sizes, text, first, last
         self.streams, self.chunk, self.chunks = streams, chunk, chunks
         self.visits, self.questions, self.split, self.seed = visits, questions, split, seed
-        self._stream = lru_cache(maxsize=2 * streams)(self._make)
+        self._made: dict[int, Stream] = {}  # the last ones
+
+    def _stream(self, number: int) -> Stream:
+        if number not in self._made:
+            self._made = dict(list(self._made.items())[1 - 2 * self.streams :])
+            self._made[number] = self._make(number)
+        return self._made[number]
 
     def _make(self, number: int) -> Stream:
         return Stream(self.seed * 1_000_000_000 + number, self.split, self.chunk * self.chunks, visits=self.visits)

@@ -23,28 +23,10 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .layers import Block, Cache, layer_norm
+from .layers import Band, Block, Cache, layer_norm
 from .positions import rotary
 from .sizes import Sizes
 from .state import CombinerState, padding_first
-
-
-def causal_mask(queries: Tensor, keys: Tensor, reach: int, per_snippet: int, per_kept: int | None = None) -> Tensor:
-    """Who may look at whom, (B, 1, Q * per_snippet, C * per_kept), from snippet numbers (B, Q) and (B, C).
-
-    Bidirectional inside a snippet, causal across snippets, never further back than `reach` snippets (own included).
-    With reach 3, snippets 0..4, `x` = may look:
-
-        asks \\ is asked   0 1 2 3 4
-                      0    x
-                      1    x x
-                      2    x x x
-                      3      x x x
-                      4        x x x
-    """
-    distance = queries.unsqueeze(-1) - keys.unsqueeze(-2)
-    allowed = (distance >= 0) & (distance < reach) & (keys >= 0).unsqueeze(-2)
-    return repeat(allowed, "b q c -> b 1 (q i) (c j)", i=per_snippet, j=per_kept or per_snippet)
 
 
 class LocalCombiner(nn.Module):
@@ -117,7 +99,7 @@ class CausalCombiner(LocalCombiner):
         # A token that is masked must stay masked for later calls too: its number in the cache becomes -1.
         asking = repeat(snippets, "b s -> b (s n)", n=per_snippet)
         asked = torch.cat([state.numbers, torch.where(rearrange(mask, "b s n -> b (s n)"), asking, -1)], dim=1)
-        allowed = causal_mask(asking, asked, self.sizes.combiner_snippets, 1)
+        allowed = Band(asking, asked, self.sizes.combiner_snippets, per_snippet)
         turn = rotary(asking, self.sizes.head_width)
         # The queries at the end of a snippet are never masked, so its last number tells whether the snippet is real.
         order = padding_first(rearrange(asked, "b (s n) -> b s n", n=per_snippet)[..., -1] >= 0, per_snippet)

@@ -4,17 +4,20 @@
 
 Counted are matrix products, a multiplication and an addition as two operations, as `torch.utils.flop_counter` counts
 them and as a GPU's peak is stated; norms, nonlinearities, softmax and rotary angles are left out.
-Attention counts as the model computes it: all queries against all keys of a call, also where a mask hides them.
+Attention counts as the model computes it: all queries against all keys of a call (of their `Band`, over snippets), also
+where a mask hides them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from .embeddings import CHANNELS
 from .encoder import SECONDS_WIDTH
+from .layers import Band
 from .mirasol import on_meta
 from .priority import STAMP_WIDTH
 from .sizes import Sizes
@@ -59,6 +62,23 @@ def attention(
 def block(tokens: int, keys: int, width: int, hidden: int) -> int:
     """An audio-video `layers.Block` of which `tokens` positions ask and `keys` positions are looked at."""
     return attention(tokens, keys, width) + linear(2 * tokens, width, hidden)
+
+
+def banded(snippets: int, per_snippet: int, reach: int) -> int:
+    """Pairs of positions that `layers.Band` compares in one call from an empty state."""
+    numbers = torch.arange(snippets).repeat_interleave(per_snippet)[None]
+    band = Band(numbers, numbers, reach, per_snippet)
+    return sum((some.stop - some.start) * (seen.stop - seen.start) for some, seen in band.spans())
+
+
+def causal_block(snippets: int, per_snippet: int, reach: int, width: int, hidden: int) -> int:
+    """An audio-video block over the positions of all snippets of a call, each looking back `reach` snippets."""
+    tokens = snippets * per_snippet
+    return (
+        block(tokens, 0, width, hidden)
+        + linear(2 * tokens, width, width)
+        + 4 * width * banded(snippets, per_snippet, reach)
+    )
 
 
 def mlp(rows: int, inputs: int, hidden: int, outputs: int) -> int:
@@ -107,8 +127,8 @@ def combiner_flops(sizes: Sizes, snippets: int) -> int:
     if sizes.combiner == "ttm":
         return snippets * machine(sizes, inputs, layers)
     tokens = inputs + kept
-    if sizes.combiner == "causal":  # over the tokens of all snippets of the call; the mask hides, it does not save
-        return layers * block(snippets * tokens, snippets * tokens, width, hidden)
+    if sizes.combiner == "causal":
+        return layers * causal_block(snippets, tokens, sizes.combiner_snippets, width, hidden)
     local = (layers - 1) * block(tokens, tokens, width, hidden) + block(kept, tokens, width, hidden)
     if sizes.combiner == "local-ttm":
         local += machine(sizes, kept, 1)
@@ -140,7 +160,7 @@ def forward_flops(sizes: Sizes, work: Work) -> dict[str, int]:
         for (kernel, _, _), (t, h, w) in zip(sizes.tubes, map(sizes.tube_grid, range(len(sizes.tubes))), strict=True)
     )
     vit = sum(block(n, n, width, sizes.av_mlp) for n in (sizes.tube_tokens, sizes.patch_tokens))
-    latents, kept = snippets * sizes.combined, min(snippets, sizes.context_snippets) * sizes.combined
+    kept = min(snippets, sizes.context_snippets) * sizes.combined
     timed = kept + (0 if sizes.combiner == "priority" else sizes.memory)  # the priority memory has its own clock
     text, text_width = work.text_tokens, sizes.text_width
     kv_width = text_width // sizes.text_heads * sizes.text_kv_heads
@@ -151,7 +171,8 @@ def forward_flops(sizes: Sizes, work: Work) -> dict[str, int]:
         "times": linear(snippets + timed, SECONDS_WIDTH, width),
         "vit": snippets * sizes.vit_layers * vit,
         "combiner": combiner_flops(sizes, snippets),
-        "latents": sizes.latent_layers * block(latents, latents, width, sizes.av_mlp),
+        "latents": sizes.latent_layers
+        * causal_block(snippets, sizes.combined, sizes.latent_reach, width, sizes.av_mlp),
         "reconstruction": reconstruction_flops(sizes, snippets),
         "decoder_self": layers * attention(text, text, text_width, kv_width=kv_width),
         "decoder_cross": layers * attention(text, kept + sizes.memory, text_width, context_width=width),

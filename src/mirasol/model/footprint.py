@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .flops import Work, combiner_inputs
+from .flops import Work, banded, combiner_inputs
 from .mirasol import CHUNK, on_meta
 from .sizes import Sizes
 
@@ -71,7 +71,8 @@ def combiner_parts(sizes: Sizes, snippets: int) -> tuple[int, list[int], int]:
         return snippets * beside, [snippets * values for values in blocks], snippets * kept
     whole = snippets * tokens
     if sizes.combiner == "causal":
-        return whole * width, [block_values(whole, width, hidden) + whole**2] * layers, whole
+        masks = banded(snippets, tokens, sizes.combiner_snippets)
+        return whole * width, [block_values(whole, width, hidden) + masks] * layers, whole
     last = attention_values(kept, tokens, width) + 2 * (tokens - kept) * width + mlp_values(kept, width, hidden)
     blocks = [block_values(tokens, width, hidden)] * (layers - 1) + [last]
     beside = kept * width
@@ -93,6 +94,7 @@ def activation_bytes(
         for (kernel, _, _), (t, h, w) in zip(sizes.tubes, map(sizes.tube_grid, range(len(sizes.tubes))), strict=True)
     )
     seen = snippets * media
+    masks = banded(snippets, sizes.combined, sizes.latent_reach)
     latents, context = snippets * sizes.combined, min(snippets, sizes.context_snippets) * sizes.combined + sizes.memory
     beside_combiner, combiner, fused = combiner_parts(sizes, snippets)
     queries = (sizes.small_grid[0] * sizes.small_grid[1] if sizes.reconstruct_video else 0) + (
@@ -115,7 +117,7 @@ def activation_bytes(
         "vit": (seen * width, [block_values(seen, width, hidden)] * sizes.vit_layers, seen * width),
         "combiner": (beside_combiner, combiner, fused * width),
         "latents": (
-            latents * width, [block_values(latents, width, hidden) + latents**2] * sizes.latent_layers, latents * width,
+            latents * width, [block_values(latents, width, hidden) + masks] * sizes.latent_layers, latents * width,
         ),
         "reconstruction": (
             predicted * width + latents * (width + 2 * hidden) + reconstructed(sizes, snippets),

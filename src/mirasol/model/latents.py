@@ -1,7 +1,7 @@
 """The latent model: autoregressive over snippets (the model for aligned modalities in Figure 1).
 
 (B, S, K, D) combined tokens -> (B, S, K, D) latents. Bidirectional inside a snippet, causal across snippets, looking
-back on `Sizes.latent_reach` snippets; the mask is drawn at `combiner.causal_mask`. The latents of snippet s are made
+back on `Sizes.latent_reach` snippets; the mask is drawn at `layers.Band`. The latents of snippet s are made
 from the snippets up to s and learn to predict snippet s + 1. Positions are rotary angles of the snippet's number, so
 only distances matter and a stream may go on for ever.
 """
@@ -12,8 +12,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .combiner import causal_mask
-from .layers import Block, Cache, layer_norm
+from .layers import Band, Block, Cache, layer_norm
 from .positions import rotary
 from .sizes import Sizes
 from .state import LatentState, padding_first
@@ -41,8 +40,9 @@ class LatentModel(nn.Module):
         count, per_snippet = combined.shape[1:3]
         x = rearrange(combined, "b s k d -> b (s k) d")
         known = torch.cat([state.numbers, snippets], dim=1)
-        allowed = causal_mask(snippets, known, self.sizes.latent_reach, per_snippet)
-        turn = rotary(repeat(snippets, "b s -> b (s k)", k=per_snippet), self.sizes.head_width)
+        asking, asked = (repeat(numbers, "b s -> b (s k)", k=per_snippet) for numbers in (snippets, known))
+        allowed = Band(asking, asked, self.sizes.latent_reach, per_snippet)
+        turn = rotary(asking, self.sizes.head_width)
         order = padding_first(known >= 0, per_snippet)
         caches, last = [], self.sizes.latent_reach - 1
         for block, cache in zip(self.blocks, state.caches, strict=True):

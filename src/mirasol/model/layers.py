@@ -6,7 +6,9 @@ decoder. Keys and values that are kept between calls travel as values: `Cache` g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -57,20 +59,74 @@ class Cache:
         return Cache(keys, values)
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+@dataclass(frozen=True)
+class Band:
+    """Who may look at whom, by snippet numbers: `asking` (B, Q) at `asked` (B, C), -1 is padding.
+
+    Bidirectional inside a snippet, causal across snippets, never further back than `reach` snippets (own included).
+    With reach 3, snippets 0..4, `x` = may look:
+
+        asks \\ is asked   0 1 2 3 4
+                      0    x
+                      1    x x
+                      2    x x x
+                      3      x x x
+                      4        x x x
+
+    The last Q positions asked are those that ask, in the same order, `step` of them per snippet; the last of a snippet
+    is masked only where the whole snippet is. Where the real snippets of a row follow each other, a query needs only
+    the positions around it: then a long call costs as much as its length, not as its square.
+    """
+
+    asking: Tensor
+    asked: Tensor
+    reach: int
+    step: int
+
+    def dense(self, queries: slice = slice(None), keys: slice = slice(None)) -> Tensor:
+        """As a mask (B, 1, Q, C), or a part of it."""
+        asking, asked = self.asking[:, queries], self.asked[:, keys]
+        distance = asking.unsqueeze(-1) - asked.unsqueeze(-2)
+        return ((distance >= 0) & (distance < self.reach) & (asked >= 0).unsqueeze(-2)).unsqueeze(1)
+
+    @cached_property
+    def parts(self) -> list[tuple[slice, slice, Tensor]]:
+        """`spans` with the mask of each, made once for all blocks."""
+        return [(some, seen, self.dense(some, seen)) for some, seen in self.spans()]
+
+    def spans(self) -> Iterator[tuple[slice, slice]]:
+        """Groups of `reach` snippets that ask, each with all the positions that they may look at."""
+        count, before = self.asking.shape[1], self.asked.shape[1] - self.asking.shape[1]
+        real = (self.asked[:, self.step - 1 :: self.step] >= 0).long()
+        if bool(((real[:, 1:] > real[:, :-1]).sum(dim=1) + real[:, 0] > 1).any()):  # padding between real snippets
+            yield slice(0, count), slice(0, before + count)
+            return
+        group, back = self.reach * self.step, (self.reach - 1) * self.step
+        for first in range(0, count, group):
+            end = min(first + group, count)
+            yield slice(first, end), slice(max(0, before + first - back), before + end)
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | Band | None) -> Tensor:
     """Softmax attention of (B, heads, Q, d) over (B, kv heads, C, d).
 
-    `mask` is boolean, broadcastable to (B, heads, Q, C), true where a query may look. A query that may look nowhere
-    looks everywhere: its result is finite and must be masked by whoever made it.
+    `mask` is boolean, broadcastable to (B, heads, Q, C), true where a query may look; or a `Band`. A query that may
+    look nowhere looks everywhere: its result is finite and must be masked by whoever made it.
     """
+    if isinstance(mask, Band):
+        parts = [
+            attend(queries[:, :, some], keys[:, :, seen], values[:, :, seen], part) for some, seen, part in mask.parts
+        ]
+        return torch.cat(parts, dim=2)
     if mask is not None:
         mask = mask | ~mask.any(dim=-1, keepdim=True)
     grouped = queries.shape[1] != keys.shape[1]
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, enable_gqa=grouped)
 
 
-def attend_naive(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+def attend_naive(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | Band | None) -> Tensor:
     """The same as `attend`, written out: the reference that tests compare with."""
+    mask = mask.dense() if isinstance(mask, Band) else mask
     repeat = queries.shape[1] // keys.shape[1]
     keys, values = (kept.repeat_interleave(repeat, dim=1) for kept in (keys, values))
     scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
@@ -136,7 +192,7 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         context: Tensor | None = None,
-        mask: Tensor | None = None,
+        mask: Tensor | Band | None = None,
         cache: KeyValues | None = None,
         turn: tuple[Tensor, Tensor] | None = None,
         keys_from: Tensor | None = None,
@@ -274,7 +330,7 @@ class Block(nn.Module):
     def forward(
         self,
         x: Tensor,
-        mask: Tensor | None = None,
+        mask: Tensor | Band | None = None,
         caches: tuple[KeyValues | None, KeyValues | None] = (None, None),
         turn: tuple[Tensor, Tensor] | None = None,
         context: Tensor | None = None,

@@ -133,7 +133,7 @@ def training_text(run: Run, log: list[dict[str, Any]], about: About) -> str:
         f"- rates: Muon {run.optimisation.rate:g}, AdamW {run.optimisation.other_rate:g}; seed {run.seed}",
     ]
     if run.start_from:
-        lines.append(f"- began with the weights of `{run.start_from}`")
+        lines.append(f"- began with the weights of `{Path(*Path(run.start_from).parts[-2:])}`")
     if run.frozen:
         lines.append(f"- did not learn: {', '.join(f'`{name}`' for name in run.frozen)}")
     found = ", ".join(f"{name} {version_of(name)}" for name in PACKAGES if version_of(name))

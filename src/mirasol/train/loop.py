@@ -22,6 +22,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.state import MirasolState
 
 from . import checkpoint
+from .card import About, Part, read_log, write_card
 from .checkpoint import Learner
 from .config import Run
 from .distributed import World, separate_blocks, shard, whole, world
@@ -107,6 +108,9 @@ def train(
             model = usable(run, weights, adapter=out / "adapter")
             model.sources = learner.model.sources
             checkpoint.save_model(model, tokenizer, out / "model")
+            parts = tuple(Part(part["part"], part["name"], part["licence"]) for part in model.sources)
+            hardware = str(here.device) if here.ranks == 1 else f"{here.ranks} processes, each on {here.device.type}"
+            write_card(out / "model", run, read_log(out), About(data=run.data, hardware=hardware, parts=parts))
         here.wait()
         return out / "model"
 

@@ -160,6 +160,7 @@ class Mirasol(nn.Module):
         self, context: Tensor, context_mask: Tensor, prompts: Tensor, text_mask: Tensor, *, end: int, most: int = 48
     ) -> tuple[list[list[int]], list[float]]:
         """Greedy answers to left-padded prompts (B, T): ids without the end, and each whole answer's probability."""
+        prompts, text_mask = prompts.to(context.device), text_mask.to(context.device)
         caches = self.decoder.start(len(prompts), context)
         hidden, caches = self.decoder(prompts, context, context_mask, caches, text_mask)
         answers: list[list[int]] = [[] for _ in range(len(prompts))]

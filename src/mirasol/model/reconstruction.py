@@ -106,7 +106,8 @@ class Reconstruction(nn.Module):
         over = [mask.sum() for mask in (real, seen, heard)] if counts is None else counts
         cosine = F.cosine_similarity(self.latent(latents)[:, :-1], combined[:, 1:].detach(), dim=-1)
         latent, zero = masked_mean((1 - cosine).mean(dim=-1), real, over[0]), latents.sum() * 0
-        if isinstance(inputs, Fused):  # there is no picture and no sound to compare with
+        if isinstance(inputs, Fused):  # there is no picture and no sound to compare with; all take part even so
+            zero = zero + 0 * sum(parameter.sum() for parameter in self.parameters())
             return latent, zero, zero
         video, audio = self(latents)
         small = small_frames(inputs.pixel_values_videos, self.sizes)

@@ -91,6 +91,7 @@ def world() -> Iterator[World]:
     # After an error nothing is taken down in good order: that waits for the others, who wait for this process. It ends,
     # and torchrun ends them.
     yield World(dist.get_rank(), dist.get_world_size(), device)
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
@@ -19,7 +20,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 
 from .decoding import Bad, decode, one_line
-from .examples import Batch, Example, collate
+from .examples import Batch, Example, collate, packed
 from .items import Item, Items
 from .loading import loaded
 from .order import Mixture
@@ -41,7 +42,8 @@ class Decoder(Dataset):
         except Exception as error:  # a text beside the media that cannot be read, in whatever way
             source, _, index = self.mixture.place(position)
             return position, Bad(f"item {index} of source {source}", "", one_line(error))
-        return position, self.make(item, position)
+        found = self.make(item, position)
+        return position, replace(found, inputs=packed(found.inputs)) if isinstance(found, Example) else found
 
 
 class ItemBatches:

@@ -28,7 +28,7 @@ from mirasol.model.text import Text
 
 from .batches import SPARE, ItemBatches
 from .decoding import Bad, choose_pairs, choose_span, judge, no_media, one_line, opened, words
-from .examples import Batch, Example, collate
+from .examples import Batch, Example, collate, packed
 from .items import Item, Items
 from .loading import loaded
 from .order import Mixture
@@ -58,7 +58,7 @@ class ChunkDecoder(Dataset):
     def __getitem__(self, wanted: tuple[Long, int]) -> Inputs | Bad:
         long, at = wanted
         try:
-            return chunk_inputs(long, at, self.chunk, self.sizes)
+            return packed(chunk_inputs(long, at, self.chunk, self.sizes))
         except Exception as error:
             return Bad(long.item.key, words(long.item.media), one_line(error))
 
@@ -197,7 +197,7 @@ class ItemStreams(ItemBatches):
             if isinstance(inputs, Bad):
                 self._note(inputs)
                 self._broken.add(position)
-                inputs = no_media(self.sizes)
+                inputs = packed(no_media(self.sizes))
             asked = at == long.chunks - 1 and position not in self._broken
             examples.append(Example(inputs, long.pairs if asked else (), long.seed))
         return collate(examples, self.text, first=at == 0, spare=SPARE)

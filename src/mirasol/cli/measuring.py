@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mirasol.data.annotations.check import Checked
     from mirasol.evaluate.runner import Plan
     from mirasol.evaluate.toybox import Answered
+    from mirasol.media.toybox import AssetPack
 
 WORLDS = ("toybox", "streams")
 DEFAULT_ROWS = {"toybox": "both,picture,sound,swapped,question"}
@@ -104,6 +106,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Benchmarks: folder of the result; gone on with, if begun.")] = None,
     scenes: Annotated[int, typer.Option(min=1, help="toybox: scenes of each split.")] = 200,
     splits: Annotated[str, typer.Option(help="toybox: with commas between.")] = "test,compositional",
+    pack: Annotated[Path | None, typer.Option(help="toybox: an asset pack in the place of the drawn things.")] = None,
+    trained_on: Annotated[
+        Path | None, typer.Option(help="--pack: only kinds that this pack has, too, the one of training.")
+    ] = None,
+    seconds: Annotated[int | None, typer.Option(min=1, help="toybox: length of every scene; else it varies.")] = None,
     streams: Annotated[int, typer.Option(min=1, help="streams: how many of each length.")] = 20,
     lengths: Annotated[str, typer.Option(help="streams: seconds, with commas between.")] = "64,640,2560",
     as_json: Annotated[Path | None, typer.Option("--json", help="Also write all numbers into this file.")] = None,
@@ -114,7 +121,8 @@ def evaluate(
     if task == "streams":
         evaluate_streams(model or "tiny-stream", streams, lengths, as_json)
     elif task == "toybox":
-        evaluate_toybox(model or "tiny", scenes, splits, rows or DEFAULT_ROWS[task], as_json)
+        shown = Shown(scenes, named(splits, toybox_splits(), "split"), pack, trained_on, seconds)
+        evaluate_toybox(model or "tiny", shown, rows or DEFAULT_ROWS[task], as_json)
     elif verify is not None:
         verify_result(verify, model, data, annotations, sample)
     elif predictions is not None:
@@ -258,16 +266,44 @@ def verify_result(path: Path, model: str | None, data: Path | None, annotations:
 # -- Toybox ------------------------------------------------------------------------------------------------------------
 
 
-def evaluate_toybox(model: str, scenes: int, splits: str, rows: str, out: Path | None) -> None:
-    from mirasol.evaluate.report import tables
-    from mirasol.evaluate.toybox import ROWS
+@dataclass(frozen=True)
+class Shown:
+    """Which scenes are shown: so many of each split, drawn, or of an asset pack, and then only those of its kinds that
+    the pack `trained_on` has, too."""
+
+    scenes: int
+    splits: Sequence[str]
+    pack: Path | None = None
+    trained_on: Path | None = None
+    seconds: int | None = None
+
+    def assets(self) -> AssetPack | None:
+        from mirasol.media.toybox import AssetPack
+
+        if self.pack is None:
+            if self.trained_on is not None:
+                raise ValueError("expected --pack FOLDER with --trained-on: the pack whose scenes are shown")
+            return None
+        known = AssetPack(self.trained_on).world.kinds if self.trained_on is not None else ()
+        return AssetPack(self.pack, known)
+
+
+def toybox_splits() -> tuple[str, ...]:
     from mirasol.media.toybox import SPLITS
 
-    report = score_toybox(model, scenes, named(splits, SPLITS, "split"), named(rows, ROWS, "row"))
+    return SPLITS
+
+
+def evaluate_toybox(model: str, shown: Shown, rows: str, out: Path | None) -> None:
+    from mirasol.evaluate.report import tables
+    from mirasol.evaluate.toybox import ROWS
+
+    report = score_toybox(model, shown, named(rows, ROWS, "row"))
     if out is not None:
         out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     typer.echo(tables(report))
-    typer.echo(f"\nmodel {report['model']}, {scenes} scenes of each split, {report['seconds']:.0f} s")
+    of = f" of {shown.pack} ({report['kinds']} kinds)" if shown.pack else ""
+    typer.echo(f"\nmodel {report['model']}, {shown.scenes} scenes of each split{of}, {report['seconds']:.0f} s")
     if out is not None:
         typer.echo(f"numbers: {out}")
 
@@ -303,7 +339,7 @@ def evaluate_streams(model: str, streams: int, lengths: str, out: Path | None) -
         typer.echo(f"numbers: {out}")
 
 
-def score_toybox(model: str, scenes: int, splits: Sequence[str], rows: Sequence[str]) -> dict[str, Any]:
+def score_toybox(model: str, shown: Shown, rows: Sequence[str]) -> dict[str, Any]:
     """Everything that `mirasol evaluate toybox` finds out, as plain values."""
     import time
     from importlib.metadata import version
@@ -313,23 +349,29 @@ def score_toybox(model: str, scenes: int, splits: Sequence[str], rows: Sequence[
     from mirasol.inference.answer import load
     from mirasol.media.toybox import blind_figures
 
+    assets, total = shown.assets(), shown.scenes * len(shown.splits)
     loaded, began, done = load(model), time.monotonic(), [0]
     answered: list[Answered] = []
     with progress_bar("evaluating", "scenes") as tick:
-        tick(0, scenes * len(splits))
+        tick(0, total)
 
         def progress(more: int) -> None:
             done[0] += more
-            tick(done[0], scenes * len(splits))
+            tick(done[0], total)
 
-        for split in splits:
-            answered += score_scenes(loaded.model, loaded.text, split, scenes, rows, progress=progress)
-    report = summarise(answered, blind_figures(splits[0], by_needs=True))
+        for split in shown.splits:
+            answered += score_scenes(
+                loaded.model, loaded.text, split, shown.scenes, rows, seconds=shown.seconds, pack=assets,
+                progress=progress,
+            )  # fmt: skip
+    world = assets.world if assets else None
+    report = summarise(answered, blind_figures(shown.splits[0], by_needs=True, seconds=shown.seconds, world=world))
     return {
         **report,
         "model": loaded.name,
-        "scenes": scenes,
-        "blind_split": splits[0],
+        "scenes": shown.scenes,
+        "blind_split": shown.splits[0],
+        **({"pack": str(shown.pack), "kinds": len(world.kinds)} if world else {}),
         "seconds": round(time.monotonic() - began, 1),
         "versions": {name: version(name) for name in ("mirasol", "torch", "av", "numpy")},
     }

@@ -73,7 +73,7 @@ class Encoder(nn.Module):
         these parts do not learn (`Tokenized`)."""
         assert inputs.snippet_mask is not None
         batch = len(inputs.snippet_mask)
-        found: list[Tensor] = []
+        found: list[tuple[Tensor, Tensor]] = []
         for modality, embed, signal, real in (
             (PICTURE, self.tubes, inputs.pixel_values_videos, inputs.frame_mask),
             (SOUND, self.patches, inputs.input_features, inputs.column_mask),
@@ -81,8 +81,8 @@ class Encoder(nn.Module):
             mask = embed.mask(real)
             tokens = embed(signal)
             tokens = self.vit(rearrange(tokens, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) n"), modality)
-            found += [rearrange(tokens, "(b s) n d -> b s n d", b=batch), mask]
-        return Tokenized(*found, snippet_mask=inputs.snippet_mask)
+            found.append((rearrange(tokens, "(b s) n d -> b s n d", b=batch), mask))
+        return Tokenized(*found[PICTURE], *found[SOUND], inputs.snippet_mask)
 
     def tokenize(self, inputs: Inputs | Tokenized) -> tuple[Tensor, Tensor]:
         """Tubes and patches of the ViT: tokens (B, S, N, D) and mask, two presence tokens at the end.

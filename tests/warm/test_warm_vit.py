@@ -153,6 +153,9 @@ def test_a_spectrogram_is_read_as_a_grey_picture(tmp_path: Path) -> None:
     assert names <= set(made.report.loaded)
     with pytest.raises(ValueError, match="4 mel bins and 25 columns holds no patch of 5x5"):
         join(SIZES, vit=tmp_path, tokenizer=TOKENIZER, hear=True, mels=4)
+    save_vit("AST", tmp_path / "ast")
+    with pytest.raises(ValueError, match="ast hears already: leave out hear"):
+        join(SIZES, vit=tmp_path / "ast", tokenizer=TOKENIZER, hear=True)
 
 
 def test_kernels_inflate(seeds: int) -> None:

@@ -93,6 +93,8 @@ def load_vit(
         weights["encoder.vit.extra_tokens"] = extra
         changes["vit_extra"] = len(extra)
     if pixels is None:
+        if hear_mels:
+            raise ValueError(f"{origin.name} hears already: leave out hear, which is for a ViT made for pictures")
         side = sound_side(origin, config, tensors, table)
     else:
         kernel, bias = repainted(*patch_layer(tensors), *pixel_scaling(origin, pixels))

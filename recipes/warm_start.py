@@ -20,7 +20,6 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from mirasol.data.scenes import PackScenes, SceneBatches, TokenStore, make_tokens
-from mirasol.media.toybox import AssetPack
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
@@ -67,7 +66,7 @@ def scenes_of(pack: str, part: str, kinds: str = "shared", split: str = "train")
     """The scenes of pack/train or pack/held_out; "shared" are the kinds that both have."""
     chosen: tuple[str, ...] = ()
     if kinds == "shared":
-        both = [AssetPack(Path(pack) / name).world.kinds for name in ("train", "held_out")]
+        both = [PackScenes(str(Path(pack) / name)).assets.world.kinds for name in ("train", "held_out")]
         chosen = tuple(kind for kind in both[0] if kind in both[1])
     elif kinds != "all":
         raise ValueError(f"expected kinds=shared or kinds=all, found {kinds!r}")

@@ -24,7 +24,8 @@ def data(tmp_path: Path) -> str:
 
 
 def test_no_recipe_is_forgotten() -> None:
-    assert {path.stem for path in RECIPES.glob("*.py")} == set(PARAMETERS)
+    elsewhere = {"warm_start"}  # tests/warm/test_warm_recipe.py: it needs pretrained parts
+    assert {path.stem for path in RECIPES.glob("*.py")} == set(PARAMETERS) | elsewhere
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mirasol.data.examples import Batch
 from mirasol.model.flops import Work, training_flops
-from mirasol.model.inputs import Fused
+from mirasol.model.inputs import Fused, Tokenized
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import Sizes
 
@@ -76,6 +76,8 @@ def batch_flops(sizes: Sizes, batch: Batch) -> int:
     parts = training_flops(sizes, Work(snippets, texts, tokens, -(-targets // texts)))
     if isinstance(batch.inputs, Fused):
         parts |= dict.fromkeys(("tubes", "patches", "vit", "combiner", "reconstruction"), 0)
+    if isinstance(batch.inputs, Tokenized):
+        parts |= dict.fromkeys(("tubes", "patches", "vit", "reconstruction"), 0)
     of_text = ("decoder_self", "decoder_cross", "decoder_mlp", "output")
     return sum(value * (1 if name in of_text else clips) for name, value in parts.items())
 

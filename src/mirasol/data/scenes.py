@@ -76,9 +76,10 @@ class TokenStore:
     patches: Tensor
 
     def inputs(self, numbers: list[int]) -> Tokenized:
+        """The tokens of these scenes; all of them are real."""
         tubes, patches = self.tubes[numbers].float(), self.patches[numbers].float()
-        real = (torch.ones(part.shape[:3], dtype=torch.bool) for part in (tubes, patches))
-        return Tokenized(tubes, next(real), patches, next(real), torch.ones(tubes.shape[:2], dtype=torch.bool))
+        masks = [torch.ones(part.shape[:3], dtype=torch.bool) for part in (tubes, patches)]
+        return Tokenized(tubes, masks[0], patches, masks[1], torch.ones(tubes.shape[:2], dtype=torch.bool))
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

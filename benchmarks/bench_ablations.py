@@ -41,6 +41,7 @@ import tiny_stream  # noqa: E402
 from ablations import EXPERIMENTS  # noqa: E402
 
 from mirasol.data.examples import Batch  # noqa: E402
+from mirasol.data.single_scenes import scene_inputs  # noqa: E402
 from mirasol.evaluate.streams import DISTURBED, recall, recall_figures, stored  # noqa: E402
 from mirasol.evaluate.toybox import answer_batch  # noqa: E402
 from mirasol.media.toybox.streams import Stream  # noqa: E402
@@ -67,16 +68,16 @@ def score(model: Mirasol, run: Run, seconds: int, clips: int) -> dict[str, Any]:
             ]
             found += recall(model, text, streams, stored(store))
             continue
-        scenes = [ablations.scene(10_000 * seed, "test") for seed in seeds]
-        inputs = join_inputs([ablations.scene_inputs(scene, run.sizes) for scene in scenes])
-        asked = [(at, question) for at, scene in enumerate(scenes) for question in ablations.scene_pairs(scene)]
+        scenes = [ablations.SINGLE.scene(10_000 * seed, "test") for seed in seeds]
+        inputs = join_inputs([scene_inputs(scene, run.sizes) for scene in scenes])
+        asked = [(at, question) for at, scene in enumerate(scenes) for question in ablations.SINGLE.questions(scene)]
         answers = answer_batch(model, text, inputs, [(at, question.text) for at, question in asked])
         for (_, question), (answer, _) in zip(asked, answers, strict=True):
             right[question.type].append(answer == question.answer)
     if found:
         return recall_figures(found)
     everything = [one for values in right.values() for one in values]
-    figures = {type: round(100 * fmean(right[type]), 1) for type in ablations.SCENE_TYPES if right[type]}
+    figures = {type: round(100 * fmean(right[type]), 1) for type in ablations.SINGLE.types if right[type]}
     return {"overall": round(100 * fmean(everything), 1), **figures, "questions": len(everything)}
 
 
@@ -137,10 +138,10 @@ def measure(name: str, seed: int, out: Path, *, steps: int | None = None, clips:
     }  # fmt: skip
 
 
-def read(path: Path = RESULTS) -> dict[str, dict[int, dict[str, Any]]]:
+def read() -> dict[str, dict[int, dict[str, Any]]]:
     """All runs by name and seed."""
     found: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    for line in path.read_text().splitlines() if path.is_file() else ():
+    for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
         values = json.loads(line)
         found[values["name"]][values["seed"]] = values
     return found
@@ -175,13 +176,43 @@ def print_table() -> None:
         )
     for world, types in (
         ("streams", ("first", "last", "where", "colour", "passed")),
-        ("scenes", ablations.SCENE_TYPES),
+        ("scenes", ablations.SINGLE.types),
     ):
         print(f"\n| {world}, % by type | " + " | ".join(types) + " |\n|---" + "|---:" * len(types) + "|")
         for name in (name for name in done if EXPERIMENTS[name].world == world):
             cells = [f"{fmean(line.get(type, 0.0) for line in runs[name].values()):.0f}" for type in types]
             print(f"| `{name}` | " + " | ".join(cells) + " |")
     print("\nNot run: " + (", ".join(name for name in EXPERIMENTS if name not in done) or "none"))
+
+
+def draw() -> None:
+    """docs/ablations.png: each experiment's percent right, a dot for each seed, and a line at its baseline's mean."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    runs = read()
+    worlds = {
+        world: [n for n, e in EXPERIMENTS.items() if e.world == world and runs.get(n)] for world in ablations.STEPS
+    }
+    counts = [len(names) for names in worlds.values()]
+    figure, axes = plt.subplots(
+        len(worlds), 1, figsize=(8, 1 + 0.3 * sum(counts)), height_ratios=[max(1, count) for count in counts]
+    )
+    for axis, (world, names) in zip(axes, worlds.items(), strict=True):
+        for place, name in enumerate(names):
+            right = [line["overall"] for line in runs[name].values()]
+            axis.plot(right, [place] * len(right), "o", color="#17697d", alpha=0.6, markersize=5)
+            axis.plot([fmean(right)], [place], "|", color="#c4782a", markersize=14, markeredgewidth=2)
+        if runs.get(world):
+            base = fmean(line["overall"] for line in runs[world].values())
+            axis.axvline(base, color="#777", linestyle=":", linewidth=1)
+        axis.set_yticks(range(len(names)), names, fontsize=8)
+        axis.set(ylim=(len(names) - 0.5, -0.5), xlabel="exact match on held-out " + world + ", %")
+        axis.grid(alpha=0.25, axis="x")
+    figure.tight_layout()
+    figure.savefig(ROOT / "docs/ablations.png", dpi=110)
 
 
 def main() -> None:
@@ -208,9 +239,7 @@ def main() -> None:
     if options.table:
         print_table()
     if options.plot:
-        from plots import draw_ablations
-
-        draw_ablations(read(), EXPERIMENTS, ROOT / "docs")
+        draw()
 
 
 if __name__ == "__main__":

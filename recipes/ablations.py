@@ -3,8 +3,8 @@
 
 Two worlds, each small enough for a minute of one CPU core:
 
-scenes   one thing in four seconds of picture (24 x 36 pixels) and sound, learned from the signals on: what is heard, how
-         often, which way the thing moves, which colour it has
+scenes   one thing in four seconds of picture (24 x 36 pixels) and sound, learned from the signals on: what is heard,
+         how often, which way the thing moves, which colour it has
 streams  three or four visits in 12 seconds, in snippets that the encoder of the shipped `tiny` fused beforehand (see
          `tiny_stream.store`; made where it is missing, some minutes): latent model and text decoder learn from nothing.
          The parts before them take no part: these models are for comparing, they cannot watch a film.
@@ -15,7 +15,6 @@ switch for is a variant here, built by `Run.build`.
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,11 +31,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny_stream
 
-from mirasol.data.examples import Batch, Example, clip_inputs, collate
 from mirasol.data.fused import FusedStreamBatches, Walk
+from mirasol.data.single_scenes import SingleSceneBatches, SingleScenes
 from mirasol.data.stepped import SteppedBatches
 from mirasol.data.toybox import toybox_tokenizer
-from mirasol.media import toybox
 from mirasol.model.decoder import Decoder
 from mirasol.model.encoder import Encoder
 from mirasol.model.inputs import Inputs
@@ -51,7 +49,7 @@ from mirasol.model.vit import SOUND, Vit
 from mirasol.train.config import Optimisation, Run
 
 # The worlds.
-SCENE_SECONDS, SCENE_TYPES = 4, ("heard", "often", "way", "colour")
+SINGLE = SingleScenes(4, ("heard", "often", "way", "colour"))
 STREAM_VISITS, SNIPPETS, QUESTIONS = (3, 4), 144, 60  # the last two: in all streams of a batch
 SCENES = Sizes(
     height=24, width=36, mels=16, hop=800, window=1_000, patch=(8, 5),
@@ -257,7 +255,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     **{
         f"streams-priority-{size}": _streams(
-            f"... and at {size} slots of a priority memory", "streams-window", "neither", sizes=_memory("priority", size)
+            f"... and at {size} slots of a priority memory", "streams-window", "neither",
+            sizes=_memory("priority", size),
         )
         for size in (4, 16)
     },
@@ -300,38 +299,6 @@ EXPERIMENTS: dict[str, Experiment] = {
 STEPS = {"streams": 250, "scenes": 400}
 
 
-def scene(seed: int, split: str) -> toybox.Scene:
-    """The first scene from `seed` on with one thing and a question of this world."""
-    while True:
-        found = toybox.make_scene(seed, split, seconds=SCENE_SECONDS)
-        if len(found.things) == 1 and scene_pairs(found):
-            return found
-        seed += 1
-
-
-def scene_pairs(found: toybox.Scene) -> tuple[toybox.Question, ...]:
-    return tuple(question for question in found.questions if question.type in SCENE_TYPES)
-
-
-def scene_inputs(found: toybox.Scene, sizes: Sizes) -> Inputs:
-    return clip_inputs(toybox.render(found, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate), sizes)
-
-
-class SceneBatches(SteppedBatches):
-    """Batches of `clips` scenes for the steps [first, last)."""
-
-    def __init__(self, sizes: Sizes, text: Text, first: int, last: int, *, clips: int = 8, seed: int = 0) -> None:
-        self.sizes, self.text, self.first, self.last, self.clips, self.seed = sizes, text, first, last, clips, seed
-
-    def batch(self, step: int) -> Batch:
-        examples = []
-        for row in self.rows(self.clips):
-            found = scene(random.Random(f"ablation {self.seed} {step} {row}").randrange(2**40), "train")
-            pairs = tuple((question.text, question.answer) for question in scene_pairs(found))
-            examples.append(Example(scene_inputs(found, self.sizes), pairs, found.seed))
-        return collate(examples, self.text)
-
-
 @lru_cache(maxsize=1)
 def scene_tokenizer() -> Tokenizer:
     return toybox_tokenizer(SCENES.vocabulary, scenes=300)
@@ -347,7 +314,7 @@ def recipe(name: str = "streams", seed: int = 0) -> Run:
 
     def batches(first: int, last: int) -> SteppedBatches:
         if scenes:
-            return SceneBatches(sizes, Text(scene_tokenizer()), first, last, seed=seed)
+            return SingleSceneBatches(SINGLE, sizes, Text(scene_tokenizer()), first, last, seed=seed)
         tiny_stream.store("train")
         return FusedStreamBatches(
             partial(tiny_stream.store, "train"), Text(tiny_stream.tokenizer()), (walk,), first, last,

@@ -21,7 +21,7 @@ import json
 import shutil
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ from ablations import EXPERIMENTS  # noqa: E402
 
 from mirasol.data.examples import Batch  # noqa: E402
 from mirasol.data.single_scenes import scene_inputs  # noqa: E402
-from mirasol.evaluate.streams import DISTURBED, recall, recall_figures, stored  # noqa: E402
+from mirasol.evaluate.streams import DISTURBED, blind_recall, recall, recall_figures, stored  # noqa: E402
 from mirasol.evaluate.toybox import answer_batch  # noqa: E402
 from mirasol.media.toybox.streams import Stream  # noqa: E402
 from mirasol.model.inputs import join_inputs  # noqa: E402
@@ -158,6 +158,20 @@ def against(runs: dict[str, dict[int, dict[str, Any]]], name: str) -> str:
     return f"{fmean(differences):+.1f} ({min(differences):+.0f} to {max(differences):+.0f})"
 
 
+def blind(world: str, clips: int = CLIPS) -> dict[str, float]:
+    """Percent right of whoever says the commonest answer to each type of question, in the units of `score`."""
+    if world == "streams":
+        return blind_recall("test", seconds=12, visits=4)
+    scenes = [ablations.SINGLE.scene(10_000 * seed, "test") for seed in range(clips)]
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for question in (question for scene in scenes for question in ablations.SINGLE.questions(scene)):
+        answers[question.type][question.answer] += 1
+    right = {type: max(found.values()) for type, found in answers.items()}
+    asked = {type: sum(found.values()) for type, found in answers.items()}
+    figures = {type: round(100 * right[type] / asked[type], 1) for type in answers}
+    return {"overall": round(100 * sum(right.values()) / sum(asked.values()), 1), **figures}
+
+
 def print_table() -> None:
     """A row for each experiment that was run, then the types, then the names of those that were not."""
     runs = read()
@@ -182,6 +196,10 @@ def print_table() -> None:
         for name in (name for name in done if EXPERIMENTS[name].world == world):
             cells = [f"{fmean(line.get(type, 0.0) for line in runs[name].values()):.0f}" for type in types]
             print(f"| `{name}` | " + " | ".join(cells) + " |")
+        guess = blind(world)
+        print(
+            f"| blind ({guess['overall']:.0f} overall) | " + " | ".join(f"{guess[type]:.0f}" for type in types) + " |"
+        )
     print("\nNot run: " + (", ".join(name for name in EXPERIMENTS if name not in done) or "none"))
 
 

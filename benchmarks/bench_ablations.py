@@ -123,7 +123,8 @@ def measure(name: str, seed: int, out: Path, *, steps: int | None = None, clips:
     wall, cpu = time.monotonic(), time.process_time()
     folder = train(run, out / run.name, report=lambda line: None)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-    assert folder is not None
+    if folder is None:
+        raise SystemExit(f"{run.name} was ended before its last step; the same command begins it anew")
     model = run.build(run.sizes)
     model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)  # a tied output layer is not in it
     batch = run.batches(steps - 1, steps).batch(steps - 1)

@@ -151,7 +151,7 @@ def check_identity(identity: dict[str, Any], progress: dict[str, Any], out: Path
 def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
     """The model as it is before the first step, on its device and sharded, with its optimizers."""
     torch.manual_seed(run.seed)
-    model = Mirasol(run.sizes)
+    model = run.build(run.sizes)
     if run.start_from:
         say(checkpoint.begin_with(Path(run.start_from), model))
     if run.frozen:
@@ -244,16 +244,18 @@ def evaluate_whole(
 def usable(run: Run, weights: dict[str, Tensor], adapter: Path | None = None) -> Mirasol:
     """The model of these weights, whole and by their names in training, as users load it: adapters merged, and saved in
     the folder `adapter` before that, if there are any."""
-    if run.lora is None:
+    if run.lora is None and run.build is Mirasol:
         return with_weights(run.sizes, weights)
-    model = Mirasol(run.sizes)
-    add_lora(model, run.lora)
+    model = run.build(run.sizes)
+    if run.lora is not None:
+        add_lora(model, run.lora)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(weights[name])
-    if adapter is not None:
-        save_adapter(model, adapter)
-    merge_lora(model)
+    if run.lora is not None:
+        if adapter is not None:
+            save_adapter(model, adapter)
+        merge_lora(model)
     return model.eval()
 
 

@@ -230,13 +230,13 @@ def make_shards(folder: Path, examples: int, *, share: float = 0.01, per_shard: 
 
 
 def resident() -> tuple[float, float]:
-    """MB that this process holds, and that its loader processes hold beyond what they share (proportional)."""
+    """MB that this process holds, and that its loader processes hold: without files, whose pages others share."""
 
-    def proportional(pid: int) -> float:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1_024
+    def own(pid: int) -> float:
+        lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return sum(int(words[1]) for words in lines if words[:1] in (["RssAnon:"], ["RssShmem:"])) / 1_024
 
-    return proportional(os.getpid()), sum(proportional(child.pid or 0) for child in multiprocessing.active_children())
+    return own(os.getpid()), sum(own(child.pid or 0) for child in multiprocessing.active_children())
 
 
 def damaged(options: argparse.Namespace, folder: Path) -> None:

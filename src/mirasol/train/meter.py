@@ -184,7 +184,7 @@ class Record:
             return
         making.write_text("".join(json.dumps(item) + "\n" for item in items.values()))
         making.replace(path)
-        self.say(f"{len(items)} items so far could not be used and were replaced; {path} names them")
+        self.say(f"{len(items)} of the items could not be used so far and were replaced; {path} names them")
 
 
 def memory_in_use(here: World) -> int:

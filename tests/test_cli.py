@@ -23,6 +23,7 @@ from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import train_tokenizer
 from mirasol.train.checkpoint import save_model
+from packs import KINDS, save_pack
 
 RECEIPT = {"start", "end", "picture_seconds", "sound_seconds", "frames", "snippets", "model"}
 SIZES: dict[str, Any] = dict(  # noqa: C408
@@ -312,6 +313,27 @@ def test_evaluate_toybox(run, model: str, tmp_path: Path, monkeypatch: pytest.Mo
         ("sound", "picture"), ("picture", "sound"), ("both", "picture"), ("both", "sound"),
     }  # fmt: skip
     assert report["needs"]["picture"]["both"]["test"].keys() <= report["blind_needs"]["picture"].keys()
+
+
+def test_evaluate_toybox_on_a_pack(run, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = toybox.blind_figures
+    monkeypatch.setattr(toybox, "blind_figures", lambda split, **more: whole(split, 40, **more))
+    held_out, trained_on = save_pack(tmp_path / "held_out"), save_pack(tmp_path / "train", KINDS[1:])
+    words = ("evaluate", "toybox", "--model", model, "--scenes", 3, "--splits", "test", "--rows", "both")
+    shown = ("--pack", held_out, "--trained-on", trained_on, "--seconds", 1)
+    code, out, _ = run(*words, *shown, "--json", tmp_path / "out.json")
+    assert code == 0
+    assert f"of {held_out} (13 kinds)" in out
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["kinds"] == 13
+    assert "colour" not in report["blind"], "things of a pack have no colours"
+    assert 0 < report["blind"]["seen"] < 40
+    world = toybox.AssetPack(held_out, KINDS[1:]).world
+    asked = [q for seed in range(3) for q in toybox.make_scene(seed, "test", seconds=1, world=world).questions]
+    assert report["questions"]["test"]["overall"] == len(asked)
+    code, _, err = run(*words, "--trained-on", trained_on)
+    assert code != 0
+    assert "expected --pack FOLDER with --trained-on" in err
 
 
 def test_demo_counts_honestly(run, model: str, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import COMBINERS, random_inputs, random_model, random_sizes
-from mirasol.model.flops import COMPONENTS, Work, forward_flops, optimizer_flops, training_flops
+from mirasol.model.flops import (
+    COMPONENTS,
+    Work,
+    forward_flops,
+    optimizer_flops,
+    position_flops,
+    training_flops,
+)
 from mirasol.model.inspection import inspect
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import PRESETS, Sizes
@@ -48,21 +55,35 @@ def counted(sizes: Sizes, *, recompute: bool = False) -> tuple[FlopCounterMode, 
     return forward, forward.get_total_flops() + backward.get_total_flops()
 
 
-@pytest.mark.parametrize("number", range(2))
+# A text decoder and a ViT as other people train them, each in its own way.
+PRETRAINED = {
+    "text_layers": 5, "cross_every": 2, "cross_gate": True, "text_head_width": 8, "text_qk_norm": True,
+    "text_qkv_bias": True, "vit_extra": 3, "vit_layer_scale": True, "vit_pre_norm": True, "picture_grid": (5, 7),
+    "sound_grid": (3, 4), "vit_activation": "quick_gelu",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("combiner", COMBINERS)
 def test_what_pytorch_counts(combiner: str, number: int) -> None:
     chance = random.Random(f"{combiner} {number}")
     changes = {"reconstruct_layers": chance.randint(1, 3), "vit_layers": 2, "combiner_layers": chance.randint(1, 3)}
     if number:
         changes |= {"reconstruct_video": False, "latent_snippets": 2}
+    if number == 2:
+        changes |= PRETRAINED
     sizes = random_sizes(chance, combiner, BATCH, SNIPPETS, **changes)
+    once = position_flops(sizes)
+    assert (once > 0) == (number == 2)
     forward, training = forward_flops(sizes, WORK), training_flops(sizes, WORK)
     assert tuple(forward) == tuple(training) == COMPONENTS
     found, both = counted(sizes)
-    assert found.get_total_flops() == BATCH * sum(forward.values())
-    assert both == BATCH * sum(training.values())
+    assert found.get_total_flops() == BATCH * sum(forward.values()) + once
+    assert both == BATCH * sum(training.values()) + 2 * once
     for part, names in PARTS.items():
-        assert sum(found.get_flop_counts()[f"Mirasol.{part}"].values()) == BATCH * sum(forward[n] for n in names), part
+        assert sum(found.get_flop_counts()[f"Mirasol.{part}"].values()) == BATCH * sum(
+            forward[n] for n in names
+        ) + once * (part == "encoder.tubes"), part
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -41,6 +43,26 @@ def test_activations_on_paper_are_within_five_percent(combiner: str) -> None:
         sizes = sizes_of(combiner, **changes)
         paper = sum(activation_bytes(sizes, WORK, batch=BATCH).values())
         assert paper == pytest.approx(kept(sizes, recompute=False), rel=0.05)
+
+
+# As other people train them, one way after the other: what each of them keeps shows.
+PRETRAINED: list[dict[str, Any]] = [
+    {"text_head_width": 80, "text_kv_heads": 2, "text_qk_norm": True, "text_qkv_bias": True},
+    {"text_layers": 7, "cross_every": 3, "cross_gate": True, "text_mlp": 60},
+    {"vit_extra": 30, "vit_layer_scale": True, "vit_pre_norm": True, "vit_layers": 6},
+    {"vit_activation": "quick_gelu", "vit_layers": 6},
+    {"picture_grid": (6, 9), "sound_grid": (4, 5), "patch_stride": (4, 5)},
+]
+
+
+@pytest.mark.parametrize("changes", PRETRAINED, ids=lambda changes: next(iter(changes)))
+def test_what_pretrained_parts_do_differently_is_counted(changes: dict[str, Any]) -> None:
+    common: dict[str, Any] = {"combiner_layers": 1, "latent_layers": 1, "reconstruct_video": False, "text_layers": 4}
+    plain, changed = sizes_of("local", **common), sizes_of("local", **{**common, **changes})
+    papers = [sum(activation_bytes(sizes, WORK, batch=BATCH).values()) for sizes in (plain, changed)]
+    found = [kept(sizes, recompute=False) for sizes in (plain, changed)]
+    assert papers[1] == pytest.approx(found[1], rel=0.05)
+    assert papers[1] - papers[0] == pytest.approx(found[1] - found[0], rel=0.1)
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)

@@ -85,12 +85,16 @@ def main() -> None:
     parser.add_argument("--save-every", type=int, default=5)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--kill-at", type=int, default=-1, help="end this process without a word after so many steps")
+    parser.add_argument("--terminate-at", type=int, default=-1, help="a signal to all processes of the session")
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--kill-saving", type=int, default=-1, help="... before the checkpoint of this step is whole")
     options = parser.parse_args()
 
     def tick(done: int, steps: int) -> None:
         if done == options.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if done == options.terminate_at:
+            os.killpg(0, signal.SIGTERM)
 
     def replace(making: Path, final: Path) -> None:
         if final.name == f"step-{options.kill_saving:07d}":
@@ -100,8 +104,9 @@ def main() -> None:
     checkpoint.replace = replace
 
     run = mixed_run(
-        options.combiner, options.steps, options.preset, save_every=options.save_every, accumulate=options.accumulate
-    )
+        options.combiner, options.steps, options.preset, save_every=options.save_every, accumulate=options.accumulate,
+        workers=options.workers,
+    )  # fmt: skip
     train(run, options.out, report=lambda line: None, tick=tick)
 
 

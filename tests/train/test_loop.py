@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import pytest
 import torch
 from mixed_run import mixed_run
 
+from mirasol.data.fused import FusedStreamBatches, SnippetStore, Walk, make_store
 from mirasol.data.streams import StreamBatches
 from mirasol.data.toybox import Stage, ToyboxBatches, toybox_tokenizer
+from mirasol.media.toybox.streams import Visit
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
+from mirasol.model.state import map_tensors, tensors
 from mirasol.model.text import Text
 from mirasol.train import checkpoint
 from mirasol.train.config import Optimisation, Run
@@ -162,7 +166,8 @@ def test_checkpoints_are_whole_or_not_there(tmp_path: Path) -> None:
     assert found is not None
     fresh = Mirasol(SIZES)
     other = checkpoint.Learner(fresh, Optimizers(fresh, Optimisation(steps=10)), {})
-    assert checkpoint.restore(found, other) == {"step": 3, "hours": 0.5, "processes": 1}
+    checkpoint.restore(found, other)
+    assert checkpoint.progress_of(found) == {"step": 3, "hours": 0.5, "processes": 1}
     assert learner.tensors().keys() == other.tensors().keys()
     assert all(torch.equal(value, other.tensors()[name]) for name, value in learner.tensors().items())
 
@@ -269,6 +274,77 @@ def test_the_moving_average_is_what_users_get(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
     plain = Mirasol.load(train(run(), tmp_path / "plain", report=lambda line: None)).state_dict()
     assert any(not torch.equal(first[name], plain[name]) for name in first)
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
+    train(replace(run(), max_hours=1e-9), tmp_path, report=lambda line: None)
+    others = {
+        "sizes": replace(run(), sizes=SIZES.change(mask_rate=0.2)),
+        "optimizers": replace(run(), optimisation=replace(run().optimisation, muon=False)),
+        "learning": replace(run(), frozen=("encoder.vit",)),
+        "seed": replace(run(), seed=3),
+        "batches": replace(run(), accumulate=2),
+    }
+    for name, other in others.items():
+        with pytest.raises(ValueError, match=f"holds a run of 1 steps with other {name}: .* another --out"):
+            train(other, tmp_path, report=lambda line: None)
+    assert train(replace(run(), optimisation=replace(run().optimisation, steps=5)), tmp_path) is not None
+
+
+def test_a_run_on_fused_snippets_resumes(tmp_path: Path) -> None:
+    """Heads that have nothing to reconstruct take part all the same."""
+    sizes = SIZES.change(clock="now", combiner="priority", memory=7)
+
+    class Few(SnippetStore):
+        def pick(self, chance: random.Random, kind: str) -> Visit:
+            return chance.choice(self.visits)[0]
+
+    made = make_store(Mirasol(sizes).eval(), "train", 12)
+    store = Few(made.tokens, made.visits, made.calm, made.disturbed or made.calm)
+    walks = (Walk(0, chunk=6, chunks=2, visits=(3, 3), streams=2),)
+    fused = replace(
+        run(),
+        sizes=sizes,
+        frozen=("encoder.tubes", "encoder.vit", "encoder.combiner.blocks"),
+        batches=lambda first, last: FusedStreamBatches(lambda: store, Text(TOKENIZER), walks, first, last),
+        through_time=True,
+    )
+    whole = train(fused, tmp_path / "whole", report=lambda line: None)
+    train(replace(fused, max_hours=1e-9), tmp_path / "broken", report=lambda line: None)
+    again = train(fused, tmp_path / "broken", report=lambda line: None)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_state_in_bfloat16_comes_back(tmp_path: Path) -> None:
+    """As sharded runs in bfloat16 carry it."""
+    model = Mirasol(SIZES.change(combiner="priority", memory=7)).eval()
+    learner = checkpoint.Learner(model, Optimizers(model, Optimisation(steps=10)), {})
+    state = model.encoder.start(2)
+    half = map_tensors(state, lambda tensor: tensor.bfloat16() if tensor.dtype == torch.float32 else tensor)
+    path = checkpoint.save(tmp_path, 1, learner, TOKENIZER, {}, keep=1, state=half)
+    found = checkpoint.restore_state(path, model)
+    assert found is not None
+    assert [t.dtype for t in tensors(found)] == [t.dtype for t in tensors(half)]
+
+
+def test_a_signal_to_all_processes_ends_a_run_with_a_checkpoint(tmp_path: Path) -> None:
+    """Also to those that make its batches."""
+    program = Path(__file__).with_name("mixed_run.py")
+    command = [sys.executable, str(program), str(tmp_path), "--steps", "500", "--workers", "2", "--terminate-at", "4"]
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert checkpoint.latest(tmp_path) == tmp_path / "step-0000005"
+
+
+def test_adapters_with_dropout_resume_exactly(tmp_path: Path) -> None:
+    how = LoraHow(rank=2, targets=("decoder",), dropout=0.3)
+    dropped = replace(run(), lora=how, optimisation=replace(run().optimisation, muon=False))
+    whole = train(dropped, tmp_path / "whole", report=lambda line: None)
+    train(replace(dropped, max_hours=1e-9), tmp_path / "broken", report=lambda line: None)
+    again = train(dropped, tmp_path / "broken", report=lambda line: None)
+    first, second = Mirasol.load(whole).state_dict(), Mirasol.load(again).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def losses_of(folder: Path) -> list[float]:

@@ -18,7 +18,7 @@ from transformers import DINOv3ViTConfig, SwinConfig
 from helpers import difference
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.signals import snippet_pixels
+from mirasol.model.signals import PIXEL_MEAN, PIXEL_STD, snippet_pixels
 from mirasol.model.text import train_tokenizer
 from mirasol.warm import join
 from mirasol.warm.vit import FAMILIES, inflate_kernel, load_vit
@@ -134,6 +134,28 @@ def test_a_spectrogram_has_the_features_of_the_original(tmp_path: Path) -> None:
     table = model.encoder.patches.positions().unflatten(0, (rows, -1))[:, :columns].flatten(0, 1)
     assert columns == 4
     assert difference(short.encoder.patches.positions(), table) < 1e-5
+
+
+@torch.no_grad()
+def test_a_spectrogram_is_read_as_a_grey_picture(tmp_path: Path) -> None:
+    """A picture whose three colours are the log-mel values has the same features in the original."""
+    original = save_vit("DINOv2", tmp_path)
+    made = join(SIZES, vit=tmp_path, tokenizer=TOKENIZER, hear=True, mels=15)
+    model, sizes = made.model, made.model.sizes
+    assert (sizes.patch, sizes.patch_grid, sizes.sound_grid) == ((5, 5), (3, 5), (3, 5))
+    spectrogram = torch.randn(STILLS, 1, 15, sizes.columns)
+    tokens = model.encoder.view(Inputs(input_features=spectrogram).complete(sizes, spectrogram)).patches[:, 0]
+    mean, deviation = (torch.tensor(value)[:, None, None] for value in FAMILIES["dinov2"][1])
+    grey = spectrogram.expand(-1, 3, -1, -1) * PIXEL_STD + PIXEL_MEAN
+    theirs = original(pixel_values=(grey - mean) / deviation).last_hidden_state[:, 1:]
+    assert difference(tokens, theirs) < 1e-4
+    names = {name for name, _ in model.named_parameters() if name.startswith("encoder.patches.")}
+    assert names <= set(made.report.loaded)
+    with pytest.raises(ValueError, match="4 mel bins and 25 columns holds no patch of 5x5"):
+        join(SIZES, vit=tmp_path, tokenizer=TOKENIZER, hear=True, mels=4)
+    save_vit("AST", tmp_path / "ast")
+    with pytest.raises(ValueError, match="ast hears already: leave out hear"):
+        join(SIZES, vit=tmp_path / "ast", tokenizer=TOKENIZER, hear=True)
 
 
 def test_kernels_inflate(seeds: int) -> None:

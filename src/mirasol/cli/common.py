@@ -119,4 +119,6 @@ def program() -> str:
     """How this program can be called again from here."""
     import shutil
 
-    return "mirasol" if shutil.which("mirasol") else os.path.relpath(sys.argv[0])
+    if shutil.which("mirasol"):
+        return "mirasol"
+    return "python -m mirasol" if sys.argv[0].endswith("__main__.py") else os.path.relpath(sys.argv[0])

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import app, check_folder, named, program, progress_bar
+from .scenes import Shown, evaluate_toybox, toybox_splits
 
 if TYPE_CHECKING:
     from mirasol.data.annotations.check import Checked
     from mirasol.evaluate.runner import Plan
-    from mirasol.evaluate.toybox import Answered
 
 WORLDS = ("toybox", "streams")
 DEFAULT_ROWS = {"toybox": "both,picture,sound,swapped,question"}
@@ -104,6 +104,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Benchmarks: folder of the result; gone on with, if begun.")] = None,
     scenes: Annotated[int, typer.Option(min=1, help="toybox: scenes of each split.")] = 200,
     splits: Annotated[str, typer.Option(help="toybox: with commas between.")] = "test,compositional",
+    pack: Annotated[Path | None, typer.Option(help="toybox: an asset pack in the place of the drawn things.")] = None,
+    trained_on: Annotated[
+        Path | None, typer.Option(help="--pack: only kinds that this pack has, too, the one of training.")
+    ] = None,
+    seconds: Annotated[int | None, typer.Option(min=1, help="toybox: length of every scene; else it varies.")] = None,
     streams: Annotated[int, typer.Option(min=1, help="streams: how many of each length.")] = 20,
     lengths: Annotated[str, typer.Option(help="streams: seconds, with commas between.")] = "64,640,2560",
     as_json: Annotated[Path | None, typer.Option("--json", help="Also write all numbers into this file.")] = None,
@@ -114,7 +119,8 @@ def evaluate(
     if task == "streams":
         evaluate_streams(model or "tiny-stream", streams, lengths, as_json)
     elif task == "toybox":
-        evaluate_toybox(model or "tiny", scenes, splits, rows or DEFAULT_ROWS[task], as_json)
+        shown = Shown(scenes, named(splits, toybox_splits(), "split"), pack, trained_on, seconds)
+        evaluate_toybox(model or "tiny", shown, rows or DEFAULT_ROWS[task], as_json)
     elif verify is not None:
         verify_result(verify, model, data, annotations, sample)
     elif predictions is not None:
@@ -255,21 +261,7 @@ def verify_result(path: Path, model: str | None, data: Path | None, annotations:
     typer.echo(f"up to {sample} questions were answered again from the media: the same answers")
 
 
-# -- Toybox ------------------------------------------------------------------------------------------------------------
-
-
-def evaluate_toybox(model: str, scenes: int, splits: str, rows: str, out: Path | None) -> None:
-    from mirasol.evaluate.report import tables
-    from mirasol.evaluate.toybox import ROWS
-    from mirasol.media.toybox import SPLITS
-
-    report = score_toybox(model, scenes, named(splits, SPLITS, "split"), named(rows, ROWS, "row"))
-    if out is not None:
-        out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    typer.echo(tables(report))
-    typer.echo(f"\nmodel {report['model']}, {scenes} scenes of each split, {report['seconds']:.0f} s")
-    if out is not None:
-        typer.echo(f"numbers: {out}")
+# -- streams ----------------------------------------------------------------------------------------------------------
 
 
 def evaluate_streams(model: str, streams: int, lengths: str, out: Path | None) -> None:
@@ -301,35 +293,3 @@ def evaluate_streams(model: str, streams: int, lengths: str, out: Path | None) -
     typer.echo(table(["after", *names], rows))
     if out is not None:
         typer.echo(f"numbers: {out}")
-
-
-def score_toybox(model: str, scenes: int, splits: Sequence[str], rows: Sequence[str]) -> dict[str, Any]:
-    """Everything that `mirasol evaluate toybox` finds out, as plain values."""
-    import time
-    from importlib.metadata import version
-
-    from mirasol.evaluate.report import summarise
-    from mirasol.evaluate.toybox import score_scenes
-    from mirasol.inference.answer import load
-    from mirasol.media.toybox import blind_figures
-
-    loaded, began, done = load(model), time.monotonic(), [0]
-    answered: list[Answered] = []
-    with progress_bar("evaluating", "scenes") as tick:
-        tick(0, scenes * len(splits))
-
-        def progress(more: int) -> None:
-            done[0] += more
-            tick(done[0], scenes * len(splits))
-
-        for split in splits:
-            answered += score_scenes(loaded.model, loaded.text, split, scenes, rows, progress=progress)
-    report = summarise(answered, blind_figures(splits[0], by_needs=True))
-    return {
-        **report,
-        "model": loaded.name,
-        "scenes": scenes,
-        "blind_split": splits[0],
-        "seconds": round(time.monotonic() - began, 1),
-        "versions": {name: version(name) for name in ("mirasol", "torch", "av", "numpy")},
-    }

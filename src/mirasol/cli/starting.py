@@ -22,6 +22,7 @@ def init(
         list[str] | None, typer.Option("--set", help="A field of the sizes as name=value, such as cross_every=2.")
     ] = None,
     inflate: Annotated[str, typer.Option(help="How patches become tubes: average or centre.")] = "average",
+    hear: Annotated[bool, typer.Option("--hear", help="The ViT reads spectrograms as grey pictures, too.")] = False,
     text_licence: Annotated[str, typer.Option(help="Licence of the language model, if its card does not say.")] = "",
     vit_licence: Annotated[str, typer.Option(help="Licence of the ViT, if its card does not say.")] = "",
     seed: Annotated[int, typer.Option(help="Of everything that is new.")] = 0,
@@ -36,7 +37,7 @@ def init(
 
     logging.set_verbosity_error()
     joined = join(
-        preset, text=text, vit=vit, seed=seed, inflate=inflate,
+        preset, text=text, vit=vit, seed=seed, inflate=inflate, hear=hear,
         tokenizer=None if text else own_tokenizer(preset), licences={"text": text_licence, "vit": vit_licence},
         **dict(map(read_size, size or [])),
     )  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +51,8 @@ def train(
     from mirasol.train.loop import train as train_run
 
     out = out or Path("runs") / run.name
-    with progress_bar(f"training {run.name}", "steps") as tick:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started: one talks
+    with progress_bar(f"training {run.name}", "steps") if first else nullcontext(lambda *a, **k: None) as tick:
         at = [0]
 
         def count(done: int, steps: int) -> None:
@@ -60,7 +63,7 @@ def train(
             tick(at[0], run.optimisation.steps, say=line)
 
         model = train_run(run, out, evaluate=evaluation(run), report=report, tick=count)
-    if model is not None:
+    if model is not None and first:
         typer.echo(f'the model is in {model}; try: {program()} ask FILE "question" --model {model}')
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mirasol.media.clip import Clip
-from mirasol.model.inputs import Fused, Inputs, join_inputs, silence_before, snippet_inputs
+from mirasol.model.inputs import Fused, Inputs, Tokenized, join_inputs, silence_before, snippet_inputs
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import Sizes
 from mirasol.model.snippets import cut, snippet_count
@@ -37,7 +37,7 @@ class Batch:
     `seeds` (B): one for each clip, so that chance (masking) falls the same way however clips are put into batches.
     """
 
-    inputs: Inputs | Fused
+    inputs: Inputs | Tokenized | Fused
     ids: Tensor
     labels: Tensor
     text_mask: Tensor
@@ -73,7 +73,12 @@ def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spar
 
 
 def collate_pairs(
-    inputs: Inputs | Fused, pairs: Sequence[Sequence[tuple[str | None, str]]], text: Text, *, first: bool, spare: str
+    inputs: Inputs | Tokenized | Fused,
+    pairs: Sequence[Sequence[tuple[str | None, str]]],
+    text: Text,
+    *,
+    first: bool,
+    spare: str,
 ) -> Batch:
     """`pairs` holds the questions and answers of each clip. `spare` is put where nobody asks anything, and counts for
     nothing: a batch has at least one text."""

@@ -43,9 +43,9 @@ class Stage:
 
 
 @lru_cache(maxsize=4)
-def opened_pack(folder: str) -> toybox.AssetPack | None:
-    """An asset pack by its folder, read once; None for an empty name."""
-    return toybox.AssetPack(folder) if folder else None
+def opened_pack(folder: str, kinds: tuple[str, ...] = ()) -> toybox.AssetPack | None:
+    """An asset pack by its folder, with these of its kinds (empty: all), read once; None for an empty name."""
+    return toybox.AssetPack(folder, kinds) if folder else None
 
 
 def is_wanted(question: toybox.Question, wanted: str) -> bool:

@@ -75,24 +75,48 @@ def score_scenes(
     *,
     batch: int = 32,
     first: int = 0,
+    seconds: int | None = None,
+    pack: toybox.AssetPack | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[Answered]:
-    """Asks every question of the scenes [first, first + scenes) of a split, once for each row. Scenes of one length
-    share a batch, so that `swapped` swaps sound of the same length."""
+    """Asks every question of the scenes [first, first + scenes) of a split, once for each row. `seconds`: the length of
+    all of them. `pack`: its pictures and sounds take the place of the drawn things."""
+    world = pack.world if pack else None
+    made = [toybox.make_scene(seed, split, seconds=seconds, world=world) for seed in range(first, first + scenes)]
+    return score_these(model, text, made, rows, batch=batch, pack=pack, progress=progress)
+
+
+def score_these(
+    model: Mirasol,
+    text: Text,
+    scenes: Sequence[toybox.Scene],
+    rows: Sequence[str] = ROWS,
+    *,
+    types: Sequence[str] = toybox.QUESTION_TYPES,
+    batch: int = 32,
+    pack: toybox.AssetPack | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[Answered]:
+    """Asks the questions of these types of any scenes, once for each row. Scenes of one length share a batch, so that
+    `swapped` swaps sound of the same length."""
     sizes = model.sizes
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for seed in range(first, first + scenes):
-        by_length[toybox.make_scene(seed, split).seconds].append(seed)
-    for seeds in by_length.values():
-        for at in range(0, len(seeds), batch):
-            group = [toybox.make_scene(seed, split) for seed in seeds[at : at + batch]]
-            clips = [toybox.render(s, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate) for s in group]
+    by_length: dict[int, list[toybox.Scene]] = defaultdict(list)
+    for scene in scenes:
+        by_length[scene.seconds].append(scene)
+    for alike in by_length.values():
+        for at in range(0, len(alike), batch):
+            group = alike[at : at + batch]
+            clips = [
+                toybox.render(scene, sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate, pack=pack)
+                for scene in group
+            ]
             inputs = join_inputs([clip_inputs(clip, sizes) for clip in clips])
-            asked = [(clip, question) for clip, scene in enumerate(group) for question in scene.questions]
-            for row in rows:
+            asked = [(clip, q) for clip, scene in enumerate(group) for q in scene.questions if q.type in types]
+            for row in rows if asked else ():
                 answers = answer_batch(model, text, show(inputs, row), [(clip, q.text) for clip, q in asked])
                 for (clip, q), (answer, sure) in zip(asked, answers, strict=True):
-                    yield Answered(row, split, group[clip].seed, q.type, q.needs, q.text, q.answer, answer, sure)
+                    scene = group[clip]
+                    yield Answered(row, scene.split, scene.seed, q.type, q.needs, q.text, q.answer, answer, sure)
             progress(len(group))
 
 

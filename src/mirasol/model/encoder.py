@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .combiner import CausalCombiner, LocalCombiner
 from .embeddings import Patches, Tubes
-from .inputs import Fused, Inputs
+from .inputs import Fused, Inputs, Tokenized
 from .latents import LatentModel
 from .layers import layer_norm
 from .memory import LocalTuringCombiner, TuringCombiner
@@ -68,13 +68,12 @@ class Encoder(nn.Module):
             numbers=numbers,
         )
 
-    def tokenize(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Tubes and patches through the one ViT: tokens (B, S, N, D) and mask, two presence tokens at the end.
-
-        A presence token says whether its modality is there at all; it is never masked, so no snippet is empty.
-        """
-        batch = inputs.snippet_mask.shape[0]  # type: ignore[union-attr]
-        parts, masks, present = [], [], []
+    def view(self, inputs: Inputs) -> Tokenized:
+        """Complete inputs as tubes and patches, through the one ViT. What it gives can be computed once, too, where
+        these parts do not learn (`Tokenized`)."""
+        assert inputs.snippet_mask is not None
+        batch = len(inputs.snippet_mask)
+        found: list[tuple[Tensor, Tensor]] = []
         for modality, embed, signal, real in (
             (PICTURE, self.tubes, inputs.pixel_values_videos, inputs.frame_mask),
             (SOUND, self.patches, inputs.input_features, inputs.column_mask),
@@ -82,16 +81,23 @@ class Encoder(nn.Module):
             mask = embed.mask(real)
             tokens = embed(signal)
             tokens = self.vit(rearrange(tokens, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) n"), modality)
-            parts.append(rearrange(tokens, "(b s) n d -> b s n d", b=batch))
-            masks.append(mask)
-            present.append(mask.any(dim=-1))
-        here = torch.stack(present, dim=-1).unsqueeze(-1)
-        parts.append(torch.where(here, self.presence_tokens[:, 1], self.presence_tokens[:, 0]))
-        masks.append(torch.ones_like(here[..., 0]))
-        return torch.cat(parts, dim=2), torch.cat(masks, dim=2)
+            found.append((rearrange(tokens, "(b s) n d -> b s n d", b=batch), mask))
+        return Tokenized(*found[PICTURE], *found[SOUND], inputs.snippet_mask)
+
+    def tokenize(self, inputs: Inputs | Tokenized) -> tuple[Tensor, Tensor]:
+        """Tubes and patches of the ViT: tokens (B, S, N, D) and mask, two presence tokens at the end.
+
+        A presence token says whether its modality is there at all; it is never masked, so no snippet is empty.
+        """
+        seen = inputs if isinstance(inputs, Tokenized) else self.view(inputs)
+        masks = [seen.tube_mask, seen.patch_mask]
+        here = torch.stack([mask.any(dim=-1) for mask in masks], dim=-1).unsqueeze(-1)
+        presence = torch.where(here, self.presence_tokens[:, 1], self.presence_tokens[:, 0])
+        mask = torch.cat([*masks, torch.ones_like(here[..., 0])], dim=2)
+        return torch.cat([seen.tubes, seen.patches, presence], dim=2), mask
 
     def forward(
-        self, inputs: Inputs | Fused, state: MirasolState | None = None, hidden: Tensor | None = None
+        self, inputs: Inputs | Tokenized | Fused, state: MirasolState | None = None, hidden: Tensor | None = None
     ) -> tuple[Tensor, Tensor, MirasolState]:
         """Signals and the last state (None: a new stream) -> latents and combined (B, S, K, D), new state.
 
@@ -102,7 +108,7 @@ class Encoder(nn.Module):
         assert real is not None
         state = state or self.start(real.shape[0])
         snippets = torch.where(real, state.count[:, None] + real.long().cumsum(dim=1) - 1, -1)
-        if isinstance(inputs, Inputs):
+        if not isinstance(inputs, Fused):
             combined, combiner_state = self.combiner(*self.timed(inputs, snippets), snippets, state.combiner)
         else:
             self._check_apart()
@@ -124,7 +130,7 @@ class Encoder(nn.Module):
         )
         return latents, combined, state
 
-    def timed(self, inputs: Inputs, snippets: Tensor) -> tuple[Tensor, Tensor]:
+    def timed(self, inputs: Inputs | Tokenized, snippets: Tensor) -> tuple[Tensor, Tensor]:
         """Complete inputs -> tokens (B, S, N, D) that carry their snippet's seconds, and their mask."""
         tokens, mask = self.tokenize(inputs)
         seconds = snippets.clamp(min=0).double() * self.sizes.snippet_seconds

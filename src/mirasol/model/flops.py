@@ -52,11 +52,19 @@ def linear(rows: int, inputs: int, outputs: int) -> int:
 
 
 def attention(
-    queries: int, keys: int, width: int, *, kv_width: int | None = None, context_width: int | None = None
+    queries: int,
+    keys: int,
+    width: int,
+    *,
+    inside: int | None = None,
+    kv_width: int | None = None,
+    context_width: int | None = None,
 ) -> int:
-    """One `layers.Attention` of `queries` positions over `keys`, its four projections included."""
-    projections = linear(2 * queries, width, width) + linear(2 * keys, context_width or width, kv_width or width)
-    return projections + 2 * linear(queries, width, keys)
+    """One `layers.Attention` of `queries` positions over `keys`, its four projections included. `inside`: all heads
+    together, where that is not the width."""
+    inside = inside or width
+    projections = linear(2 * queries, width, inside) + linear(2 * keys, context_width or width, kv_width or inside)
+    return projections + 2 * linear(queries, inside, keys)
 
 
 def block(tokens: int, keys: int, width: int, hidden: int) -> int:
@@ -159,12 +167,14 @@ def forward_flops(sizes: Sizes, work: Work) -> dict[str, int]:
         linear(t * h * w, CHANNELS * kernel[0] * kernel[1] * kernel[2], width)
         for (kernel, _, _), (t, h, w) in zip(sizes.tubes, map(sizes.tube_grid, range(len(sizes.tubes))), strict=True)
     )
-    vit = sum(block(n, n, width, sizes.av_mlp) for n in (sizes.tube_tokens, sizes.patch_tokens))
+    each = [tokens + sizes.vit_extra for tokens in (sizes.tube_tokens, sizes.patch_tokens)]
+    vit = sum(block(n, n, width, sizes.av_mlp) for n in each)
     kept = min(snippets, sizes.context_snippets) * sizes.combined
     timed = kept + (0 if sizes.combiner == "priority" else sizes.memory)  # the priority memory has its own clock
     text, text_width = work.text_tokens, sizes.text_width
-    kv_width = text_width // sizes.text_heads * sizes.text_kv_heads
-    layers = work.texts * sizes.text_layers
+    inside, kv_width = sizes.text_heads * sizes.text_head, sizes.text_kv_heads * sizes.text_head
+    layers, crossing = work.texts * sizes.text_layers, work.texts * sizes.crossing_layers
+    attending = attention(text, kept + sizes.memory, text_width, inside=inside, context_width=width)
     return {
         "tubes": snippets * tubes,
         "patches": snippets * linear(sizes.patch_tokens, sizes.patch[0] * sizes.patch[1], width),
@@ -174,11 +184,17 @@ def forward_flops(sizes: Sizes, work: Work) -> dict[str, int]:
         "latents": sizes.latent_layers
         * causal_block(snippets, sizes.combined, sizes.latent_reach, width, sizes.av_mlp),
         "reconstruction": reconstruction_flops(sizes, snippets),
-        "decoder_self": layers * attention(text, text, text_width, kv_width=kv_width),
-        "decoder_cross": layers * attention(text, kept + sizes.memory, text_width, context_width=width),
+        "decoder_self": layers * attention(text, text, text_width, inside=inside, kv_width=kv_width),
+        "decoder_cross": crossing * attending,
         "decoder_mlp": layers * linear(3 * text, text_width, sizes.text_mlp),
         "output": work.texts * linear(work.targets, text_width, sizes.vocabulary),
     }
+
+
+def position_flops(sizes: Sizes) -> int:
+    """Of the learned positions of frames, which a call makes once for all of its clips: so little that nothing else
+    here counts them. A training step: twice as many."""
+    return linear(sizes.tube_tokens, sizes.frames, sizes.av_width) if sizes.picture_grid else 0
 
 
 def training_flops(sizes: Sizes, work: Work, *, recompute: bool = False) -> dict[str, int]:

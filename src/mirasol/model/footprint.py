@@ -32,14 +32,36 @@ def held(sizes: Sizes) -> dict[str, int]:
     return {"parameters": FLOAT * total, "gradients": FLOAT * total, "optimizer": optimizer}
 
 
-def attention_values(queries: int, keys: int, width: int, kv_width: int | None = None) -> int:
-    """Its norm's input and output, queries, keys, values and what comes of them."""
-    return 4 * queries * width + 2 * keys * (kv_width or width)
+def attention_values(
+    queries: int, keys: int, width: int, kv_width: int | None = None, inside: int | None = None
+) -> int:
+    """Its norm's input and output, queries, keys, values and what comes of them. `inside`: all heads together."""
+    inside = inside or width
+    return 2 * queries * (width + inside) + 2 * keys * (kv_width or inside)
 
 
 def mlp_values(tokens: int, width: int, hidden: int, *, gated: bool = False) -> int:
     """The norm's input and output, and the hidden values before and after their nonlinearity (and the gate)."""
     return tokens * (2 * width + (4 if gated else 2) * hidden)
+
+
+def vit_values(sizes: Sizes, tokens: int) -> int:
+    """One block of the ViT: as ours, and what a layer scale multiplies; quick GELU keeps its sigmoid."""
+    more = 2 * sizes.av_width * sizes.vit_layer_scale + sizes.av_mlp * (sizes.vit_activation == "quick_gelu")
+    return block_values(tokens, sizes.av_width, sizes.av_mlp) + tokens * more
+
+
+def decoder_values(sizes: Sizes, work: Work, context: int) -> tuple[int, int]:
+    """A block of the text decoder over the texts of a clip, and what cross-attention adds to those that have it.
+
+    An RMSNorm keeps its values once more, before they are scaled, and self-attention its result in another order.
+    """
+    text, width, inside = work.texts * work.text_tokens, sizes.text_width, sizes.text_heads * sizes.text_head
+    kept = sizes.text_kv_heads * sizes.text_head
+    own = attention_values(text, text, width, kept, inside) + 2 * text * (inside + kept) * sizes.text_qk_norm
+    own += mlp_values(text, width, sizes.text_mlp, gated=True) + text * (2 * width + inside + work.text_tokens)
+    cross = attention_values(text, work.texts * context, width, inside=inside) + text * width * (1 + sizes.cross_gate)
+    return own, cross
 
 
 def block_values(tokens: int, width: int, hidden: int) -> int:
@@ -93,8 +115,10 @@ def activation_bytes(
         3 * kernel[0] * kernel[1] * kernel[2] * t * h * w
         for (kernel, _, _), (t, h, w) in zip(sizes.tubes, map(sizes.tube_grid, range(len(sizes.tubes))), strict=True)
     )
-    seen = snippets * media
     masks = banded(snippets, sizes.combined, sizes.latent_reach)
+    seen = snippets * (media + 2 * sizes.vit_extra)
+    normed = sizes.tube_tokens * (not sizes.picture_grid) + sizes.patch_tokens * (not sizes.sound_grid)
+    heard = sizes.patch_tokens * sizes.patch[0] * sizes.patch[1]
     latents, context = snippets * sizes.combined, min(snippets, sizes.context_snippets) * sizes.combined + sizes.memory
     beside_combiner, combiner, fused = combiner_parts(sizes, snippets)
     queries = (sizes.small_grid[0] * sizes.small_grid[1] if sizes.reconstruct_video else 0) + (
@@ -103,18 +127,13 @@ def activation_bytes(
     predicted = snippets * queries
     predicting = block_values(predicted, width, hidden) + attention_values(predicted, latents, width)
     text, text_width = work.texts * work.text_tokens, sizes.text_width
-    kv_width = text_width // sizes.text_heads * sizes.text_kv_heads
-    decoding = (
-        attention_values(text, text, text_width, kv_width)
-        + attention_values(text, work.texts * context, text_width)
-        + mlp_values(text, text_width, sizes.text_mlp, gated=True)
-        + text * work.text_tokens
-    )
+    own, cross = decoder_values(sizes, work, context)
+    decoding = [own + cross * sizes.crosses(layer) for layer in range(sizes.text_layers)]
     targets = work.texts * work.targets
     # component -> (values beside the blocks, values of each block, values of each block's input)
     parts = {
-        "signals": (snippets * (pixels + media * width + sizes.mels * sizes.columns), [], 0),
-        "vit": (seen * width, [block_values(seen, width, hidden)] * sizes.vit_layers, seen * width),
+        "signals": (snippets * (pixels + normed * width + heard), [], 0),
+        "vit": (seen * width * (1 + sizes.vit_pre_norm), [vit_values(sizes, seen)] * sizes.vit_layers, seen * width),
         "combiner": (beside_combiner, combiner, fused * width),
         "latents": (
             latents * width, [block_values(latents, width, hidden) + masks] * sizes.latent_layers, latents * width,
@@ -124,7 +143,7 @@ def activation_bytes(
             [predicting] * (sizes.reconstruct_layers if queries else 0), predicted * width,
         ),
         "decoder": (
-            text * text_width + work.texts * context * width, [decoding] * sizes.text_layers, text * text_width,
+            2 * text * text_width + work.texts * context * width, decoding, text * text_width,
         ),
     }  # fmt: skip
     found = {

@@ -91,6 +91,34 @@ class Fused:
         return Fused(self.tokens.to(like), self.snippet_mask.to(like.device))
 
 
+@dataclass(frozen=True)
+class Tokenized:
+    """Clips that `Encoder.view` has been through before, tubes, patches and ViT: they take the place of `Inputs`,
+    without their signals.
+
+    tubes         (B, S, Nv, D)    tube_mask   (B, S, Nv) bool, all false in a row without picture
+    patches       (B, S, Na, D)    patch_mask  (B, S, Na) bool, all false in a row without sound
+    snippet_mask  (B, S) bool, false for the padding at the end of a shorter row
+    """
+
+    tubes: Tensor
+    tube_mask: Tensor
+    patches: Tensor
+    patch_mask: Tensor
+    snippet_mask: Tensor
+
+    def complete(self, sizes: Sizes, like: Tensor) -> Tokenized:
+        """In the dtype and on the device of `like`; `ValueError` for tokens of other sizes."""
+        found = (*self.tubes.shape[2:], *self.patches.shape[2:])
+        if found != (sizes.tube_tokens, sizes.av_width, sizes.patch_tokens, sizes.av_width):
+            raise ValueError(
+                f"expected {sizes.tube_tokens} tubes and {sizes.patch_tokens} patches of width {sizes.av_width} in "
+                f"each snippet, found {found}: make them with this model"
+            )
+        values = (getattr(self, f.name).to(like.device) for f in fields(self))
+        return Tokenized(*(value.to(like) if value.is_floating_point() else value for value in values))
+
+
 def nearest_frames(pixels: Tensor, mask: Tensor) -> Tensor:
     """(B, S, F, C, H, W), mask (B, S, F): a missing frame becomes the nearest real one of its snippet, the earlier of
     two as near (as `signals.snippet_pixels` does); where a snippet has none, zeros."""

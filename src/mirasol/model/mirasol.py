@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .decoder import Decoder
 from .encoder import Encoder
-from .inputs import Fused, Inputs
+from .inputs import Fused, Inputs, Tokenized
 from .layers import initialise_all
 from .priority import PriorityCombiner
 from .reconstruction import Reconstruction, compared
@@ -79,7 +79,7 @@ def summed_loss(lm_head: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(lm_head(hidden).float(), targets, reduction="sum")
 
 
-def loss_counts(inputs: Inputs | Fused, labels: Tensor) -> Tensor:
+def loss_counts(inputs: Inputs | Tokenized | Fused, labels: Tensor) -> Tensor:
     """What each named loss of a batch is a mean over, (5): targets of text, snippets compared by latent, video
     and audio, clips. `inputs` are complete.
 
@@ -107,7 +107,7 @@ class Mirasol(nn.Module):
 
     def forward(
         self,
-        inputs: Inputs | Fused,
+        inputs: Inputs | Tokenized | Fused,
         ids: Tensor,
         labels: Tensor | None = None,
         text_mask: Tensor | None = None,
@@ -137,7 +137,7 @@ class Mirasol(nn.Module):
         text: Tensor,
         latents: Tensor,
         combined: Tensor,
-        inputs: Inputs | Fused,
+        inputs: Inputs | Tokenized | Fused,
         state: MirasolState,
         counts: Tensor | None = None,
     ) -> Output:
@@ -160,6 +160,7 @@ class Mirasol(nn.Module):
         self, context: Tensor, context_mask: Tensor, prompts: Tensor, text_mask: Tensor, *, end: int, most: int = 48
     ) -> tuple[list[list[int]], list[float]]:
         """Greedy answers to left-padded prompts (B, T): ids without the end, and each whole answer's probability."""
+        prompts, text_mask = prompts.to(context.device), text_mask.to(context.device)
         caches = self.decoder.start(len(prompts), context)
         hidden, caches = self.decoder(prompts, context, context_mask, caches, text_mask)
         answers: list[list[int]] = [[] for _ in range(len(prompts))]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .embeddings import CHANNELS, Patches
-from .inputs import Fused, Inputs
+from .inputs import Fused, Inputs, Tokenized
 from .layers import Block, Mlp, layer_norm
 from .positions import patch_positions, sincos
 from .sizes import Sizes
@@ -91,7 +91,7 @@ class Reconstruction(nn.Module):
         self,
         latents: Tensor,
         combined: Tensor,
-        inputs: Inputs | Fused,
+        inputs: Inputs | Tokenized | Fused,
         patches: Patches,
         counts: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,7 +106,8 @@ class Reconstruction(nn.Module):
         over = [mask.sum() for mask in (real, seen, heard)] if counts is None else counts
         cosine = F.cosine_similarity(self.latent(latents)[:, :-1], combined[:, 1:].detach(), dim=-1)
         latent, zero = masked_mean((1 - cosine).mean(dim=-1), real, over[0]), latents.sum() * 0
-        if isinstance(inputs, Fused):  # there is no picture and no sound to compare with
+        if not isinstance(inputs, Inputs):  # there is no picture and no sound to compare with; all take part even so
+            zero = zero + 0 * sum(parameter.sum() for parameter in self.parameters())
             return latent, zero, zero
         video, audio = self(latents)
         small = small_frames(inputs.pixel_values_videos, self.sizes)
@@ -117,12 +118,12 @@ class Reconstruction(nn.Module):
         )
 
 
-def compared(inputs: Inputs | Fused) -> tuple[Tensor, Tensor, Tensor]:
+def compared(inputs: Inputs | Tokenized | Fused) -> tuple[Tensor, Tensor, Tensor]:
     """Which snippets 1, 2, ... are compared with what was predicted of them: their latents, picture, sound, each
     (B, S - 1). `inputs` are complete."""
     assert inputs.snippet_mask is not None
     real = inputs.snippet_mask[:, 1:] & inputs.snippet_mask[:, :-1]
-    if isinstance(inputs, Fused):
+    if not isinstance(inputs, Inputs):
         return real, torch.zeros_like(real), torch.zeros_like(real)
     assert inputs.frame_mask is not None
     assert inputs.column_mask is not None

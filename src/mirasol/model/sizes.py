@@ -234,6 +234,11 @@ class Sizes:
         return layer % self.cross_every == self.cross_every - 1
 
     @property
+    def crossing_layers(self) -> int:
+        """How many blocks of the text decoder do."""
+        return sum(map(self.crosses, range(self.text_layers)))
+
+    @property
     def latent_reach(self) -> int:
         """Snippets that the latent model looks back on, its own included."""
         return self.latent_snippets or self.context_snippets

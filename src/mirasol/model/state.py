@@ -134,7 +134,8 @@ def with_named(value: Any, values: dict[str, Tensor], name: str = "") -> Any:
     """
     if isinstance(value, Tensor):
         found = values.get(name)
-        if found is None or found.ndim != value.ndim or found.dtype != value.dtype:
+        kind = None if found is None else (found.ndim, found.is_floating_point())  # a state may be in bfloat16
+        if found is None or kind != (value.ndim, value.is_floating_point()):
             raise ValueError(f"expected {name} with {value.ndim} axes as {value.dtype} in the state; it is not there")
         return found
     if isinstance(value, tuple):

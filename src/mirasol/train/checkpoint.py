@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -56,9 +57,15 @@ class Learner:
             if (average := self.average.get(f"{name}|average")) is not None:
                 average.lerp_(parameter.detach(), 1 - share)
 
-    def best_weights(self) -> dict[str, Tensor]:
-        """What a user gets, whole, on the CPU: the average where there is one. All processes must call it."""
-        return {name: whole(self.average.get(f"{name}|average", value)).cpu() for name, value in self.weights().items()}
+    def best_weights(self, keep: bool = True) -> dict[str, Tensor]:
+        """What a user gets, whole, on the CPU: the average where there is one. All processes must call it; those that
+        `keep` nothing get nothing."""
+        found = {}
+        for name, value in self.weights().items():
+            together = whole(self.average.get(f"{name}|average", value))
+            if keep:
+                found[name] = together.cpu()
+        return found
 
 
 def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
@@ -114,13 +121,22 @@ def latest(folder: Path) -> Path | None:
     return found[-1].parent if found else None
 
 
-def restore(path: Path, learner: Learner) -> dict[str, Any]:
-    """Fills model, optimizers and average; gives the progress."""
-    tensors = {**learner.weights(), **learner.optimizers.blank_state(), **learner.average}
+def progress_of(path: Path) -> dict[str, Any]:
+    """How far the run of a checkpoint was."""
+    return json.loads((path / "progress.json").read_text(encoding="utf-8"))
+
+
+def restore(path: Path, learner: Learner) -> None:
+    """Fills model, optimizers and average. What never had a gradient has no state."""
+    written: set[str] = set()
+    for file in path.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors_of:
+            written |= set(tensors_of.keys())
+    state = {name: value for name, value in learner.optimizers.blank_state().items() if name in written}
+    tensors = {**learner.weights(), **state, **learner.average}
     load_shards(tensors, path)
     learner.model.sources = sources_of(path)
     learner.optimizers.restore({name: value for name, value in tensors.items() if name not in learner.weights()})
-    return json.loads((path / "progress.json").read_text())
 
 
 def restore_state(path: Path, model: Mirasol, world: World = ALONE) -> MirasolState | None:
@@ -132,7 +148,8 @@ def restore_state(path: Path, model: Mirasol, world: World = ALONE) -> MirasolSt
         raise ValueError(
             f"{path} lies between two parts of its streams, whose states {written} processes hold: go on with as many"
         )
-    return with_named(model.encoder.start(1), load_file(path / "states" / f"{world.rank}.safetensors"))
+    tensors = load_file(path / "states" / f"{world.rank}.safetensors", device=str(world.device))
+    return with_named(model.encoder.start(1), tensors)
 
 
 def sources_of(path: Path) -> list[dict[str, Any]]:
@@ -143,6 +160,11 @@ def sources_of(path: Path) -> list[dict[str, Any]]:
 def begin_with(path: Path, model: Mirasol) -> str:
     """Fills `model` with the weights of a checkpoint wherever names and shapes agree; says in words what was loaded,
     what is new and what was left over. Nothing is loaded in part."""
+    if not (path / "model.safetensors").is_file():
+        raise ValueError(
+            f"expected model.safetensors in {path} to begin with, found none; of a run on several processes give its "
+            "finished model (the folder model/)"
+        )
     weights, own = load_file(path / "model.safetensors"), dict(model.named_parameters())
     fits = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     with torch.no_grad():
@@ -158,11 +180,16 @@ def begin_with(path: Path, model: Mirasol) -> str:
     return f"begun with {path}: {len(fits)} weights loaded, new {named(new)}, left over {named(left)}"
 
 
+def digest(data: bytes) -> str:
+    """A short name for some bytes."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
 def fingerprint(path: Path, starts: tuple[str, ...]) -> str:
     """Of the weights of a checkpoint whose names start so: names what was made with them."""
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for name, value in sorted(load_file(path / "model.safetensors").items()):
         if name.startswith(starts):
-            digest.update(name.encode())
-            digest.update(value.float().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+            found.update(name.encode())
+            found.update(value.float().contiguous().numpy().tobytes())
+    return found.hexdigest()[:12]

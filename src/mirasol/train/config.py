@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 
 from .lora import LoraHow
@@ -53,6 +55,7 @@ class Run:
     evaluate: dict[str, Any] = field(default_factory=dict)  # what to score during training; see the CLI
     data: str = ""  # what it learns from, in words, for the model card
     seed: int = 0
+    build: Callable[[Sizes], Mirasol] = Mirasol  # makes the model, all random; for experiments with other parts
 
     # What it begins with and what learns.
     start_from: str = ""  # folder of a checkpoint whose weights the run begins with, wherever names and shapes agree

@@ -88,10 +88,11 @@ def world() -> Iterator[World]:
         yield World(0, 1, device)
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-    try:
-        yield World(dist.get_rank(), dist.get_world_size(), device)
-    finally:
-        dist.destroy_process_group()
+    # After an error nothing is taken down in good order: that waits for the others, who wait for this process. It ends,
+    # and torchrun ends them.
+    yield World(dist.get_rank(), dist.get_world_size(), device)
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def shard(model: Mirasol, bfloat16: bool = False) -> None:
@@ -112,7 +113,7 @@ def shard(model: Mirasol, bfloat16: bool = False) -> None:
 
 
 def separate_blocks(model: Mirasol) -> list[Block]:
-    """The blocks that run exactly once in every forward, whatever a batch holds."""
+    """The blocks that run equally often in every forward, whatever a batch holds."""
     encoder = model.encoder
     parts: list[nn.Module] = [encoder.vit, encoder.latent_model, model.decoder, model.reconstruction]
     if isinstance(encoder.combiner, LocalCombiner) and not isinstance(encoder.combiner, LocalTuringCombiner):

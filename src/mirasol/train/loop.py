@@ -6,6 +6,7 @@ and it is the same run however many processes share its batches: each divides it
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from mirasol.model.state import MirasolState
 
 from . import checkpoint
 from .card import About, Part, read_log, write_card
-from .checkpoint import Learner
+from .checkpoint import Learner, progress_of
 from .config import Run
 from .distributed import World, separate_blocks, shard, whole, world
 from .lora import add_lora, freeze, merge_lora, save_adapter
@@ -42,8 +43,8 @@ def train(
     tick: Callable[[int, int], None] = lambda done, steps: None,
 ) -> Path | None:
     """Runs (or goes on with) `run` in the folder `out`; gives the folder of the finished model, None where the run was
-    ended before its last step (by `max_hours` or by SIGTERM). `report` gets lines of text, `tick` the steps done and
-    the steps in all after every step.
+    ended before its last step (by the `max_hours` of this call, or by SIGTERM). `report` gets lines of text, `tick` the
+    steps done and the steps in all after every step.
 
     out/step-*/   checkpoints      out/log.jsonl   a line per `log_every` steps      out/model/   the result
     out/left_out.jsonl   what could not be read
@@ -54,31 +55,35 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
         say = report if here.first else lambda line: None
         tokenizer = run.tokenizer()
-        learner = begin(run, here, say)
-        progress: dict[str, Any] = {"step": 0, "hours": 0.0, "used": None}
-        carried: MirasolState | None = None  # from step to step, where a batch goes on with the last one's clips
-        if (last := checkpoint.latest(out)) is not None:
-            progress = checkpoint.restore(last, learner)
-            carried = checkpoint.restore_state(last, learner.model, here)
-            say(f"going on from {last} (step {progress['step']})")
+        last = checkpoint.latest(out)
+        progress: dict[str, Any] = {"step": 0, "hours": 0.0, "used": None} if last is None else progress_of(last)
         steps, first = run.optimisation.steps, progress["step"]
-        learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
         source = run.batches(first * run.accumulate, steps * run.accumulate)
+        identity = identity_of(run, tokenizer, source)
+        check_identity(identity, progress, out)
+        learner = begin(run, here, say)
+        carried: MirasolState | None = None  # from step to step, where a batch goes on with the last one's clips
+        if last is not None:
+            checkpoint.restore(last, learner)
+            carried = checkpoint.restore_state(last, learner.model, here)
+            say(f"going on from {last} (step {first})")
+        learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
         batches = source.feed(workers=run.workers, rank=here.rank, ranks=here.ranks, state=progress["used"])
         record = Record(out, run, here, say, done=first, hours=progress["hours"])
         done, stopping = first, False
-        with Ending() as ending:
+        with Ending() as ending, record.telling(source):
             while done < steps and not stopping:
                 meter = record.meter
                 drawn = [draw(batches, here, run, meter) for _ in range(run.accumulate)]
                 counts, asked_to_stop = agree(drawn, here, ending.asked or record.over(run.max_hours))
+                torch.manual_seed((run.seed * 1_000_003 + done) * here.ranks + here.rank)  # of dropout, if there is any
                 for batch in drawn:
                     state = None if batch.first else carried
                     output = forward(run, learner.model, batch, state, counts, done, here)
                     loss = output.loss - (1 - effort_share(run, done)) * run.sizes.effort_weight * output.effort
                     (loss / run.accumulate).backward()
                     carried = output.state.detach() if run.through_time else None
-                    meter.add(output, batch)
+                    meter.add(output)
                 norm = whole(clip_grad_norm_(learning, run.optimisation.clip))
                 if not torch.isfinite(norm):
                     raise ValueError(
@@ -98,27 +103,55 @@ def train(
                 if done % run.save_every == 0 or done == steps or stopping:
                     record.left_out(here.gather(source.report()))
                     used = source.merge(here.gather(source.state()))
-                    going = {"hours": record.hours(), "used": used}
+                    going = {"hours": record.hours(), "used": used, "run": identity}
                     checkpoint.save(out, done, learner, tokenizer, going, keep=run.keep, state=carried, world=here)
         if done < steps:
             say(f"ended after step {done} of {steps}; the same command goes on from there")
             return None
-        weights = learner.best_weights()
+        weights = learner.best_weights(keep=here.first)
         if here.first:
             model = usable(run, weights, adapter=out / "adapter")
             model.sources = learner.model.sources
             checkpoint.save_model(model, tokenizer, out / "model")
             parts = tuple(Part(part["part"], part["name"], part["licence"]) for part in model.sources)
             hardware = str(here.device) if here.ranks == 1 else f"{here.ranks} processes, each on {here.device.type}"
-            write_card(out / "model", run, read_log(out), About(data=run.data, hardware=hardware, parts=parts))
+            try:
+                write_card(out / "model", run, read_log(out), About(data=run.data, hardware=hardware, parts=parts))
+            except ValueError as error:  # a log that somebody cut or mended
+                say(f"no card was written: {error}")
         here.wait()
         return out / "model"
+
+
+def identity_of(run: Run, tokenizer: Any, source: Any) -> dict[str, Any]:
+    """What a run must have in common with its checkpoint to be gone on with."""
+    how = run.optimisation
+    return {
+        "sizes": run.sizes.to_dict(),
+        "optimizers": [how.muon, bool(how.average)],
+        "learning": [list(run.frozen), None if run.lora is None else vars(run.lora)],
+        "through time": run.through_time,
+        "seed": run.seed,
+        "vocabulary": checkpoint.digest(tokenizer.to_str().encode()),
+        "batches": {"accumulate": run.accumulate, **source.identity()},
+    }
+
+
+def check_identity(identity: dict[str, Any], progress: dict[str, Any], out: Path) -> None:
+    """`ValueError` where the folder holds another run."""
+    before = progress.get("run")
+    now = json.loads(json.dumps(identity))
+    if before is not None and (other := [name for name in now if before.get(name) != now[name]]):
+        raise ValueError(
+            f"{out} holds a run of {progress['step']} steps with other {' and '.join(other)}: it cannot be gone on "
+            "with; give another --out, or take that folder away"
+        )
 
 
 def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
     """The model as it is before the first step, on its device and sharded, with its optimizers."""
     torch.manual_seed(run.seed)
-    model = Mirasol(run.sizes)
+    model = run.build(run.sizes)
     if run.start_from:
         say(checkpoint.begin_with(Path(run.start_from), model))
     if run.frozen:
@@ -150,6 +183,7 @@ def draw(batches: Iterator[Batch], here: World, run: Run, meter: Meter) -> Batch
     before = time.monotonic()
     batch = next(batches)
     meter.waited += time.monotonic() - before
+    meter.take(batch)
     like = torch.empty(0, device=here.device)
     ids, labels, mask, rows = (
         value.to(here.device) for value in (batch.ids, batch.labels, batch.text_mask, batch.rows)
@@ -199,10 +233,10 @@ def evaluate_whole(
     run: Run, learner: Learner, here: World, evaluate: Callable[[Mirasol], dict[str, float]]
 ) -> dict[str, float]:
     """Scores of the model as a user would get it, made by the first process while the others wait."""
-    weights = learner.best_weights()
+    weights = learner.best_weights(keep=here.first)
     scores: dict[str, float] = {}
     if here.first:
-        scores = evaluate(usable(run, weights))
+        scores = evaluate(usable(run, weights).to(here.device))
     here.wait()
     return scores
 
@@ -210,16 +244,18 @@ def evaluate_whole(
 def usable(run: Run, weights: dict[str, Tensor], adapter: Path | None = None) -> Mirasol:
     """The model of these weights, whole and by their names in training, as users load it: adapters merged, and saved in
     the folder `adapter` before that, if there are any."""
-    if run.lora is None:
+    if run.lora is None and run.build is Mirasol:
         return with_weights(run.sizes, weights)
-    model = Mirasol(run.sizes)
-    add_lora(model, run.lora)
+    model = run.build(run.sizes)
+    if run.lora is not None:
+        add_lora(model, run.lora)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(weights[name])
-    if adapter is not None:
-        save_adapter(model, adapter)
-    merge_lora(model)
+    if run.lora is not None:
+        if adapter is not None:
+            save_adapter(model, adapter)
+        merge_lora(model)
     return model.eval()
 
 

@@ -6,7 +6,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mirasol.data.examples import Batch
 from mirasol.model.flops import Work, training_flops
-from mirasol.model.inputs import Fused
+from mirasol.model.inputs import Fused, Tokenized
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.sizes import Sizes
 
@@ -30,31 +31,36 @@ class Meter:
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
-        self.sums = dict.fromkeys(NAMED, 0.0)
-        self.began, self.waited, self.norm = time.monotonic(), 0.0, 0.0
+        self.sums: dict[str, Any] = dict.fromkeys(NAMED, 0.0)  # tensors on the device: read once for each line
+        self.norm: Any = 0.0
+        self.began, self.waited = time.monotonic(), 0.0
         self.steps = self.batches = self.clips = self.snippets = self.flops = 0
 
-    def add(self, output: Any, batch: Any) -> None:
-        """The losses of one batch."""
-        for name in NAMED:
-            self.sums[name] += float(getattr(output, name).detach())
-        self.batches += 1
+    def take(self, batch: Batch) -> None:
+        """The numbers of a batch, as it comes from the loader."""
+        assert batch.inputs.snippet_mask is not None
         self.clips += len(batch.inputs.snippet_mask)
         self.snippets += int(batch.inputs.snippet_mask.sum())
         self.flops += batch_flops(self.sizes, batch)
 
+    def add(self, output: Any) -> None:
+        """The losses of one batch."""
+        for name in NAMED:
+            self.sums[name] = self.sums[name] + getattr(output, name).detach().double()
+        self.batches += 1
+
     def count(self, norm: Tensor) -> None:
         """One step is done."""
-        self.norm += float(norm)
+        self.norm = self.norm + norm.detach().double()
         self.steps += 1
 
     def values(self) -> Tensor:
         """Per step and process: the losses, the norm, clips, snippets, operations, the share of time spent waiting."""
         steps, seconds = max(1, self.steps), max(1e-9, time.monotonic() - self.began)
-        losses = [self.sums[name] / max(1, self.batches) for name in NAMED]
+        losses = [float(self.sums[name]) / max(1, self.batches) for name in NAMED]
         return torch.tensor(
             [
-                *losses, self.norm / steps, self.clips / steps, self.snippets / steps, self.flops / steps,
+                *losses, float(self.norm) / steps, self.clips / steps, self.snippets / steps, self.flops / steps,
                 self.waited / seconds,
             ],
             dtype=torch.float64,
@@ -70,6 +76,8 @@ def batch_flops(sizes: Sizes, batch: Batch) -> int:
     parts = training_flops(sizes, Work(snippets, texts, tokens, -(-targets // texts)))
     if isinstance(batch.inputs, Fused):
         parts |= dict.fromkeys(("tubes", "patches", "vit", "combiner", "reconstruction"), 0)
+    if isinstance(batch.inputs, Tokenized):
+        parts |= dict.fromkeys(("tubes", "patches", "vit", "reconstruction"), 0)
     of_text = ("decoder_self", "decoder_cross", "decoder_mlp", "output")
     return sum(value * (1 if name in of_text else clips) for name, value in parts.items())
 
@@ -112,8 +120,17 @@ class Record:
         return self.hours_before + (time.monotonic() - self.began) / 3600
 
     def over(self, most: float) -> bool:
-        """Whether the run has lasted so many hours; 0: never."""
-        return bool(most) and self.hours() >= most
+        """Whether this call has lasted so many hours; 0: never."""
+        return bool(most) and self.hours() - self.hours_before >= most
+
+    @contextmanager
+    def telling(self, source: Any) -> Iterator[None]:
+        """Whatever ends the run inside, what could not be used up to then is written down."""
+        try:
+            yield
+        except BaseException:
+            self.left_out([source.report()])
+            raise
 
     def line(self, step: int, factor: float) -> None:
         """One line of the log, of all steps since the last one. All processes must call it."""
@@ -160,12 +177,14 @@ class Record:
         bad = [item for report in reports for item in report.get("bad", [])]
         if not (bad and self.here.first):
             return
-        path = self.out / "left_out.jsonl"
-        before = path.read_text().splitlines() if path.is_file() else []
-        lines = dict.fromkeys([*before, *map(json.dumps, bad)])
-        path.write_text("".join(f"{line}\n" for line in lines))
-        if len(lines) > len(before):
-            self.say(f"{len(lines)} items so far could not be used and were replaced; {path} names them")
+        path, making = self.out / "left_out.jsonl", self.out / ".left_out"
+        before = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        items = {(item["key"], item["place"]): item for item in (*bad, *before)}
+        if len(items) == len(before):
+            return
+        making.write_text("".join(json.dumps(item) + "\n" for item in items.values()))
+        making.replace(path)
+        self.say(f"{len(items)} of the items could not be used so far and were replaced; {path} names them")
 
 
 def memory_in_use(here: World) -> int:

@@ -85,6 +85,7 @@ def join(
     seed: int = 0,
     licences: dict[str, str] | None = None,
     inflate: str = "average",
+    hear: bool = False,
     **changes: Any,
 ) -> Joined:
     """A new model of a preset (a name, or sizes) whose ViT and text decoder are those of pretrained models.
@@ -93,6 +94,7 @@ def join(
     tokenizer   where there is no `text`: the vocabulary of the new decoder
     licences    {"text": ..., "vit": ...}, instead of what the models' cards say
     inflate     how the patches of pictures become tubes, see `vit.inflate_kernel`
+    hear        a ViT made for pictures reads the spectrogram as one, too; else the sound side is new
     changes     any other field of `Sizes`; `text_positions`, `cross_every` and `tubes` are the likely ones
     """
     sizes, licences = named_sizes(preset), licences or {}
@@ -103,7 +105,10 @@ def join(
         changes = {"cross_gate": True, "cross_every": 1, **changes}
     if vit is not None:
         fitted, tubes = sizes.change(**signals(changes)), changes.get("tubes")
-        parts["vit"] = load_vit(vit, fitted, tubes=tubes, inflate=inflate, licence=licences.get("vit", ""))
+        mels = changes.pop("mels", sizes.mels) if hear else 0
+        parts["vit"] = load_vit(
+            vit, fitted, tubes=tubes, inflate=inflate, licence=licences.get("vit", ""), hear_mels=mels
+        )
         if "tubes" in parts["vit"].changes:
             changes.pop("tubes", None)
     if not parts:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mirasol.model.embeddings import CHANNELS
+from mirasol.model.positions import sampled
 from mirasol.model.signals import PIXEL_MEAN, PIXEL_STD
 from mirasol.model.sizes import Sizes, TubeShape
 
@@ -53,12 +55,13 @@ INFLATIONS = ("average", "centre")
 
 def load_vit(
     model: str | Path, sizes: Sizes, *, tubes: tuple[TubeShape, ...] | None = None, inflate: str = "average",
-    licence: str = "",
+    licence: str = "", hear_mels: int = 0,
 ) -> Part:  # fmt: skip
     """A folder or Hub name -> sizes and weights by our names.
 
     `sizes`: the clock and the signals that it is fitted to. `tubes`: the shapes; by default one still of each snippet
-    and tubes of all its frames, both with the model's own patches.
+    and tubes of all its frames, both with the model's own patches. `hear_mels`: a spectrogram of so many mel bins is
+    read as a grey picture by the same patches, too (0: the sound side is new).
     """
     if inflate not in INFLATIONS:
         raise ValueError(f"inflate must be one of {', '.join(INFLATIONS)}; found {inflate!r}")
@@ -90,11 +93,15 @@ def load_vit(
         weights["encoder.vit.extra_tokens"] = extra
         changes["vit_extra"] = len(extra)
     if pixels is None:
+        if hear_mels:
+            raise ValueError(f"{origin.name} hears already: leave out hear, which is for a ViT made for pictures")
         side = sound_side(origin, config, tensors, table)
     else:
         kernel, bias = repainted(*patch_layer(tensors), *pixel_scaling(origin, pixels))
         tubes = tubes or still_and_tubes(sizes.frames, kernel.shape[-1])
         side = picture_side(origin, kernel, bias, table, sizes, tubes, inflate)
+        if hear_mels:
+            side = with_spectrogram(side, kernel, bias, table, hear_mels, sizes.columns)
     source = {"part": "vit", "name": origin.title, "family": name, "licence": origin.licence}
     return Part(
         {**changes, **side.changes}, {**weights, **side.weights}, (*left, *unused), side.notes, source, zeros=side.zeros
@@ -197,6 +204,32 @@ def picture_side(
     notes.append("positions of frames and the modality token of pictures start at zero; the sound side is new")
     zeros = (("encoder.tubes.frame_positions", None), ("encoder.vit.modality_tokens", 0))
     return Part({"tubes": tubes, "picture_grid": (rows, columns)}, weights, (), tuple(notes), {}, zeros=zeros)
+
+
+def with_spectrogram(side: Part, kernel: Tensor, bias: Tensor, table: Tensor, mels: int, columns: int) -> Part:
+    """The spectrogram of a snippet as one more picture: grey, so that the three colours' kernels add up, and with the
+    positions of a picture of its own size. Log-mel values and pixels have the same scale here, about -2 to 2."""
+    patch = kernel.shape[-1]
+    rows, across = mels // patch, columns // patch
+    if not rows or not across:
+        raise ValueError(f"a spectrogram of {mels} mel bins and {columns} columns holds no patch of {patch}x{patch}")
+    places = torch.cartesian_prod((torch.arange(rows) + 0.5) / rows, (torch.arange(across) + 0.5) / across)
+    weights = {
+        "encoder.patches.linear.weight": kernel.sum(dim=1).flatten(1),
+        "encoder.patches.linear.bias": bias,
+        "encoder.patches.sound_positions": sampled(table, side.changes["picture_grid"], places),
+    }
+    changes = {"mels": mels, "patch": (patch, patch), "patch_stride": (patch, patch), "sound_grid": (rows, across)}
+    return replace(
+        side,
+        changes={**side.changes, **changes},
+        weights={**side.weights, **weights},
+        notes=(
+            *side.notes[:-1],
+            "a spectrogram is read as a grey picture; positions of frames, modality tokens: zero",
+        ),
+        zeros=(*side.zeros, ("encoder.vit.modality_tokens", 1)),
+    )
 
 
 def sound_side(origin: Origin, config: Any, tensors: dict[str, Tensor], table: Tensor) -> Part:

@@ -11,6 +11,7 @@ A kind needs at least one picture and one sound. Use: `pack = AssetPack(folder)`
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import av
@@ -29,20 +30,22 @@ FADE = 0.03  # seconds
 class AssetPack:
     """The files of a pack, by kind in alphabetical order, and the world they make."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, kinds: Collection[str] = ()) -> None:
+        """`kinds`: only these of the pack, such as those that another pack has, too; empty: all."""
         root = Path(folder)
         if not (root / "pictures").is_dir() or not (root / "sounds").is_dir():
             raise MediaError(f"{root}: expected an asset pack with folders `pictures` and `sounds`, found none")
         self.pictures = _by_kind(root / "pictures", PICTURES)
         self.sounds = _by_kind(root / "sounds", SOUNDS)
-        kinds = sorted(set(self.pictures) & set(self.sounds))
+        there = sorted(set(self.pictures) & set(self.sounds))
+        there = [kind for kind in there if kind in kinds] if kinds else there
         captions = {}
-        for kind in kinds:
+        for kind in there:
             file = root / "captions" / f"{kind}.txt"
             lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
             if words := tuple(line.strip().lower() for line in lines if line.strip()):
                 captions[kind] = words
-        self.world = World(kinds, (), captions)
+        self.world = World(there, (), captions)
 
     def draw(self, kind: str, height: int, rng: np.random.Generator) -> np.ndarray:
         """One picture of the kind as (height, w, 4) uint8 RGBA, cropped to what is not transparent."""

@@ -1,0 +1,235 @@
+"""Warm against cold: pretrained parts that are joined, and the same sizes all new, on the same scenes.
+
+    python benchmarks/bench_warm.py --arm warm [--models models] [--pack pack]     recipes/warm_start.py, stage join
+    python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
+    python benchmarks/bench_warm.py --nearest                                      what one nearest neighbour gets
+    python benchmarks/bench_warm.py --blind                                        what a guess gets
+
+On the way and at the end both answer scenes of `pack/held_out`, a source of pictures and sounds that training never
+meets, and new scenes of `pack/train`. Exact match; the kinds are those that both sources have. One thread. An arm that
+is ended by `--hours` goes on when it is called again. Results go to benchmarks/results/warm.jsonl, a line each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "recipes"))
+
+import warm_start  # noqa: E402
+
+from mirasol.data.scenes import PackScenes  # noqa: E402
+from mirasol.evaluate.toybox import percentages, score_these  # noqa: E402
+from mirasol.media.toybox import AssetPack  # noqa: E402
+from mirasol.model.inputs import silence_before  # noqa: E402
+from mirasol.model.mirasol import Mirasol, count_parameters  # noqa: E402
+from mirasol.model.signals import snippet_pixels, snippet_spectrograms  # noqa: E402
+from mirasol.model.text import Text  # noqa: E402
+from mirasol.model.vit import PICTURE, SOUND  # noqa: E402
+from mirasol.train import checkpoint  # noqa: E402
+from mirasol.train.config import Run  # noqa: E402
+from mirasol.train.loop import train  # noqa: E402
+from mirasol.warm import join  # noqa: E402
+
+RESULTS = ROOT / "benchmarks/results/warm.jsonl"
+TYPES = ("seen", "heard", "which")
+FRESH = 1_000_000  # number of the first scene of the source in training that is not trained on
+
+
+def note(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def sources(pack: str) -> dict[str, tuple[PackScenes, int]]:
+    """Whose scenes are asked about, and from which number on."""
+    return {
+        "held_out": (warm_start.scenes_of(pack, "held_out", split="test"), 0),
+        "train_source": (warm_start.scenes_of(pack, "train"), FRESH),
+    }
+
+
+def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both") -> dict[str, float]:
+    """Exact match by source and type, in percent, and how many questions there were of each."""
+    found = {}
+    for source, (shown, first) in sources(pack).items():
+        scenes = [shown.scene(number) for number in range(first, first + count)]
+        answered = list(score_these(model, text, scenes, (row,), types=TYPES, pack=shown.assets))
+        asked = Counter(one.type for one in answered)
+        for name, right in percentages(answered).items():
+            found[f"{source}/{name}"] = round(right, 1)
+            found[f"{source}/{name}/questions"] = asked[name] or len(answered)
+    return found
+
+
+def run(arm: str, options: argparse.Namespace) -> None:
+    """Trains an arm, or goes on with it, and scores what it has become."""
+    recipe = arm_recipe(arm, options)
+    out = Path("runs") / recipe.name
+
+    def evaluate(model: Mirasol, tokenizer: Any) -> dict[str, float]:
+        return scores(model, Text(tokenizer), options.pack, options.scenes_between)
+
+    begun = time.monotonic()
+    folder = train(recipe, out, evaluate=evaluate) or checkpoint.latest(out)
+    assert folder is not None
+    model, text = Mirasol.load(folder), Text.load(folder)
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    curve = {line["step"]: line["text"] for line in lines if "text" in line}
+    between = {line["step"]: line for line in lines if "score/held_out/seen" in line}
+    for row in ("both", "question"):
+        note(
+            {
+                "what": "scores", "arm": arm, "seed": options.seed, "step": max(curve), "steps": options.steps,
+                "row": row, "parameters": count_parameters(model), "hours": round((time.monotonic() - begun) / 3600, 3),
+                **scores(model, text, options.pack, options.scenes, row),
+            }
+        )  # fmt: skip
+    note({"what": "curve", "arm": arm, "seed": options.seed, "text": curve, "between": list(between.values())})
+
+
+def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
+    models = Path(options.models)
+    recipe = warm_start.recipe(
+        vit=str(models / "dinov2-small"), text=str(models / "stories15m"), pack=options.pack, warm=arm == "warm",
+        seed=options.seed, steps=options.steps,
+    )  # fmt: skip
+    return replace(
+        recipe, workers=0, threads=1, log_every=10, evaluate_every=50, save_every=50, max_hours=options.hours
+    )
+
+
+@torch.inference_mode()
+def nearest(options: argparse.Namespace) -> None:
+    """Each picture (or sound) of the other source gets the kind of the nearest one of the source in training, by the
+    cosine of what a frozen ViT makes of it: pictures alone on grey, as large as they fit; sounds as spectrograms."""
+    models, side = Path(options.models), options.side
+    sizes = warm_start.SIZES.change(height=side, width=side)
+    joined = join(sizes, vit=models / "dinov2-small", text=models / "stories15m", hear=True, text_positions=128)
+    packs = [shown.assets for shown, _ in sources(options.pack).values()]
+    for what, features in (("seen", picture_features), ("heard", sound_features)):
+        (asked, truths), (known, kinds) = (features(joined.model, pack) for pack in packs)
+        for name in asked:
+            best = (F.normalize(asked[name], dim=-1) @ F.normalize(known[name], dim=-1).T).argmax(dim=-1).tolist()
+            right = sum(truth == kinds[at] for truth, at in zip(truths, best, strict=True))
+            note(
+                {
+                    "what": "nearest", "type": what, "features": name, "side": side, "right": right,
+                    "asked": len(truths), "known": len(kinds), "percent": round(100 * right / len(truths), 1),
+                }
+            )  # fmt: skip
+
+
+def tokens_of(model: Mirasol, tokens: Tensor, modality: int) -> Tensor:
+    """(n, N, D) through the ViT with its class token in front, which `Vit` itself leaves out: (n, 1 + N, D)."""
+    vit = model.encoder.vit
+    x = torch.cat([vit.extra_tokens.expand(len(tokens), -1, -1), tokens + vit.modality_tokens[modality]], dim=1)
+    for block in vit.blocks:
+        x, _ = block(x)
+    return vit.norm(x)
+
+
+def summaries(parts: list[Tensor]) -> dict[str, Tensor]:
+    """What stands for all tokens (n, 1 + N, D): the class token, or the mean or the largest of the others."""
+    x = torch.cat(parts)
+    return {"class": x[:, 0], "mean": x[:, 1:].mean(dim=1), "largest": x[:, 1:].amax(dim=1)}
+
+
+def picture_features(model: Mirasol, pack: AssetPack) -> tuple[dict[str, Tensor], list[str]]:
+    """Of each picture of the kinds in the pack's world, and the kinds."""
+    sizes, found, kinds = model.sizes, [], []
+    for kind in pack.world.kinds:
+        for file in pack.pictures[kind]:
+            with Image.open(file) as opened:
+                picture = opened.convert("RGBA")
+            picture = picture.crop(picture.getchannel("A").getbbox())
+            under = Image.new("RGBA", picture.size, (128, 128, 128, 255))
+            under.alpha_composite(picture)
+            pixels, _ = snippet_pixels([np.asarray(under.convert("RGB"))], np.zeros((1, 1), np.int64), sizes)
+            found.append(tokens_of(model, model.encoder.tubes(pixels[None])[0], PICTURE))
+            kinds.append(kind)
+    return summaries(found), kinds
+
+
+def sound_features(model: Mirasol, pack: AssetPack) -> tuple[dict[str, Tensor], list[str]]:
+    """Of each sound, from where it begins; beside the ViT's tokens mean and deviation of each mel bin."""
+    sizes, found, kinds, plain = model.sizes, [], [], []
+    for kind in pack.world.kinds:
+        for at in range(len(pack.sounds[kind])):
+            wave = pack.sound(kind, Fixed(at))
+            wave = np.pad(wave, (0, sizes.samples - len(wave)))[None]
+            spectrogram = snippet_spectrograms(wave, silence_before(sizes), sizes)
+            found.append(tokens_of(model, model.encoder.patches(spectrogram[None])[0], SOUND))
+            plain.append(torch.cat([spectrogram[0].mean(dim=-1), spectrogram[0].std(dim=-1)]))
+            kinds.append(kind)
+    return {**summaries(found), "mel": torch.stack(plain)}, kinds
+
+
+class Fixed:
+    """Stands in the place of a generator where a pack picks a file: this one."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def integers(self, count: int) -> int:
+        return self.at
+
+
+def blind(options: argparse.Namespace) -> None:
+    """The commonest answer to each question, learned from the 2 000 scenes in training."""
+    for source, (shown, first) in sources(options.pack).items():
+        exact: dict[str, Counter[str]] = defaultdict(Counter)
+        train_scenes, _ = sources(options.pack)["train_source"]
+        for number in range(2_000):
+            for text, answer in train_scenes.pairs(number):
+                exact[text][answer] += 1
+        right: dict[str, list[bool]] = defaultdict(list)
+        for number in range(first, first + options.scenes):
+            for question in shown.scene(number).questions:
+                if question.type in TYPES and question.text in exact:
+                    right[question.type].append(exact[question.text].most_common(1)[0][0] == question.answer)
+        figures = {type: round(100 * sum(right[type]) / len(right[type]), 1) for type in TYPES}
+        note({"what": "blind", "source": source, "scenes": options.scenes, **figures})
+
+
+def main() -> None:
+    """Train and score an arm, or one of the yardsticks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arm", choices=("warm", "cold"))
+    parser.add_argument("--models", default="models", help="what tools/fetch_models.py made")
+    parser.add_argument("--pack", default="pack", help="what tools/make_pack.py made")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--hours", type=float, default=0.0, help="end the arm after so long; 0: never")
+    parser.add_argument("--scenes", type=int, default=400, help="of each source, scored at the end")
+    parser.add_argument("--scenes-between", type=int, default=48, help="... and every 50 steps")
+    parser.add_argument("--nearest", action="store_true")
+    parser.add_argument("--side", type=int, default=168, help="--nearest: height and width of the pictures")
+    parser.add_argument("--blind", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.arm:
+        run(options.arm, options)
+    if options.nearest:
+        nearest(options)
+    if options.blind:
+        blind(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""A model that starts from what others have learned: DINOv2 ViT-S/14 sees, and reads the spectrogram as a grey picture;
+stories15M answers. In two stages, on one-second scenes of real pictures and sounds (docs/warm_start.md):
+
+    python tools/fetch_models.py models && python tools/make_pack.py pack
+    mirasol train recipes/warm_start.py --out runs/join                       what joins the parts learns, and the words
+    mirasol train recipes/warm_start.py --set stage=tune --from runs/join/model --out runs/tune             all of it
+    mirasol train recipes/warm_start.py --set stage=tune --from runs/join/model --set lora=8                or adapters
+    mirasol train recipes/warm_start.py --set warm=false --out runs/cold      the same sizes, scenes and order, all new
+
+`join` begins with a folder that `mirasol init` made (`--from`), or makes one of the models in `vit` and `text`. The ViT
+does not learn there, so it sees each scene once: its tokens, 0.14 MB a scene, lie in `runs/warm_start`. The questions
+are what is seen, what is heard, and which of three things made the sound; the kinds are those that `pack/held_out`, the
+other source, has, too (`kinds=all`: all 244).
+"""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mirasol.data.scenes import PackScenes, SceneBatches, TokenStore, make_tokens
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text
+from mirasol.train import checkpoint
+from mirasol.train.config import Optimisation, Run
+from mirasol.train.lora import LoraHow
+from mirasol.warm import join, loaded_names
+
+HOME = Path("runs/warm_start")
+VIEWING = ("encoder.tubes", "encoder.patches", "encoder.vit")
+WORDS = ("decoder.embed.weight", "lm_head.weight")
+GATE = 1.0  # of cross-attention at the start of `join`: tanh 0.76, open
+SIZES = Sizes(
+    frame_rate=1.0, frames=1, height=168, width=168, hop=160, window=400, mels=70, patch=(14, 10),
+    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), combiner_layers=2, combined=16, latent_layers=1, context_snippets=8,
+    reconstruct_video=False, reconstruct_audio=False, reconstruct_scale=4, reconstruct_patch=7,
+    latent_weight=0.0, video_weight=0.0, audio_weight=0.0,
+)  # fmt: skip
+
+
+def start(vit: str, text: str, seed: int) -> Path:
+    """The folder of the joined model before it is trained, made where there is none yet."""
+    folder = HOME / f"start-{Path(vit).name}-{Path(text).stem}-{seed}"
+    if not (folder / "config.json").is_file():
+        for name in (vit, text):
+            if name.startswith("models/") and not Path(name).is_dir():
+                raise ValueError(f"no folder {name}; make it by: python tools/fetch_models.py models")
+        joined = join(SIZES, vit=vit, text=text, hear=True, cross_every=2, text_positions=128, seed=seed)
+        for name, parameter in joined.model.named_parameters():
+            if name.endswith("cross_gate"):
+                parameter.data.fill_(GATE)
+        joined.save(folder)
+    return folder
+
+
+def kept_as_they_are(folder: Path) -> tuple[str, ...]:
+    """What does not learn in `join`: the ViT, and all of the language model but its words (embeddings and
+    output layer). Many of these it never met where it was trained, the end of a text among them: the loss of such a one
+    stays near that of a guess among 32 000, whatever cross-attention does."""
+    return (*(name for name in loaded_names(folder) if name not in WORDS), *VIEWING)
+
+
+def scenes_of(pack: str, part: str, kinds: str = "shared", split: str = "train") -> PackScenes:
+    """The scenes of pack/train or pack/held_out; "shared" are the kinds that both have."""
+    chosen: tuple[str, ...] = ()
+    if kinds == "shared":
+        both = [PackScenes(str(Path(pack) / name)).assets.world.kinds for name in ("train", "held_out")]
+        chosen = tuple(kind for kind in both[0] if kind in both[1])
+    elif kinds != "all":
+        raise ValueError(f"expected kinds=shared or kinds=all, found {kinds!r}")
+    return PackScenes(str(Path(pack) / part), chosen, split)
+
+
+def stored(folder: Path, scenes: PackScenes, count: int) -> TokenStore:
+    """The tokens of the first `count` scenes by the ViT of the model in `folder`; made where there are none yet."""
+    what = hashlib.sha256(f"{checkpoint.fingerprint(folder, VIEWING)} {scenes} {count}".encode()).hexdigest()[:12]
+    path = HOME / f"tokens-{what}.safetensors"
+    if not path.is_file():
+
+        def progress(done: int, of: int) -> None:
+            if done % 200 == 0 or done == of:
+                print(f"{done} of {of} scenes seen by the ViT", flush=True)
+
+        make_tokens(Mirasol.load(folder), scenes, count, progress=progress).save(path)
+    return TokenStore.load(path)
+
+
+def recipe(
+    start_from: str = "",
+    vit: str = "models/dinov2-small",
+    text: str = "models/stories15m",
+    pack: str = "pack",
+    stage: str = "join",
+    warm: bool = True,
+    lora: int = 0,
+    kinds: str = "shared",
+    scenes: int = 2_000,
+    clips: int = 16,
+    steps: int = 300,
+    seed: int = 0,
+) -> Run:
+    if stage not in ("join", "tune"):
+        raise ValueError(f"expected stage=join or stage=tune, found {stage!r}")
+    folder = Path(start_from) if start_from else start(vit, text, seed)
+    sizes, joining = Sizes.load(folder), stage == "join" and warm
+    shown = scenes_of(pack, "train", kinds)
+
+    def tokenizer() -> Tokenizer:
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def batches(first: int, last: int) -> SceneBatches:
+        store = None
+        if joining:
+            stored(folder, shown, scenes)
+            store = partial(stored, folder, shown, scenes)
+        return SceneBatches(
+            shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store, seed=seed
+        )
+
+    rate = 2e-3 if stage == "join" else 2e-4
+    return Run(
+        name=f"warm-{stage}-{seed}" if warm else f"cold-{seed}",
+        sizes=sizes,
+        optimisation=Optimisation(steps=steps, rate=rate, other_rate=rate / 2, warmup=min(20, steps // 5), decay=0.3),
+        batches=batches,
+        tokenizer=tokenizer,
+        data=f"{scenes} one-second scenes of {pack}/train, {kinds} kinds",
+        seed=seed,
+        start_from=str(folder) if warm else "",
+        frozen=kept_as_they_are(folder) if joining else (),
+        lora=LoraHow(rank=lora, alpha=2.0 * lora, targets=("decoder", "encoder.vit")) if lora else None,
+        log_every=20,
+        save_every=100,
+        keep=1,
+    )

@@ -1,0 +1,169 @@
+"""Numbered scenes of an asset pack, rendered, or as tokens that a frozen ViT made of them once.
+
+Where tubes, patches and ViT do not learn, what they make of a scene is the same in every step. A `TokenStore` holds it
+in half precision: training what comes after them then costs neither rendering nor the ViT. `SceneBatches` draws the
+same scenes and questions in the same order from either, so that runs with and without a frozen ViT can be compared.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mirasol.media import toybox
+from mirasol.model.inputs import Inputs, Tokenized, join_inputs
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text
+
+from .examples import Batch, clip_inputs, collate_pairs
+from .stepped import SteppedBatches
+from .toybox import is_wanted, opened_pack
+
+SPACE = 1_000  # seeds between two scenes: so many are tried until one is as it should be
+
+
+@dataclass(frozen=True)
+class PackScenes:
+    """The scenes number 0, 1, 2, ... of a pack, each of `seconds`.
+
+    kinds  those of the pack that are used; empty: all
+    types  of the questions that are asked
+    plan   of scene `n` the entry n modulo its length: how many things it shows at most, and a type that it asks
+    """
+
+    pack: str
+    kinds: tuple[str, ...] = ()
+    split: str = "train"
+    seconds: int = 1
+    types: tuple[str, ...] = ("seen", "heard", "which")
+    plan: tuple[tuple[int, str], ...] = ((1, "seen"), (1, "seen"), (2, "seen"), (3, "which"))
+
+    @property
+    def assets(self) -> toybox.AssetPack:
+        found = opened_pack(self.pack, self.kinds)
+        assert found is not None
+        return found
+
+    def scene(self, number: int) -> toybox.Scene:
+        """The first scene from seed `number` * SPACE on that is as the plan says."""
+        return found_scene(self, number)
+
+    def pairs(self, number: int) -> list[tuple[str, str]]:
+        """Its questions of these types, with their answers."""
+        return [(q.text, q.answer) for q in self.scene(number).questions if q.type in self.types]
+
+    def inputs(self, number: int, sizes: Sizes) -> Inputs:
+        """Rendered, with a batch axis of 1."""
+        clip = toybox.render(
+            self.scene(number), sizes.height, sizes.width, sizes.frame_rate, sizes.sample_rate, pack=self.assets
+        )
+        return clip_inputs(clip, sizes)
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """Tubes (n, S, Nv, D) and patches (n, S, Na, D) of the scenes 0 to n - 1, all of one length."""
+
+    tubes: Tensor
+    patches: Tensor
+
+    def inputs(self, numbers: list[int]) -> Tokenized:
+        """The tokens of these scenes; all of them are real."""
+        tubes, patches = self.tubes[numbers].float(), self.patches[numbers].float()
+        masks = [torch.ones(part.shape[:3], dtype=torch.bool) for part in (tubes, patches)]
+        return Tokenized(tubes, masks[0], patches, masks[1], torch.ones(tubes.shape[:2], dtype=torch.bool))
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = path.with_suffix(".part")
+        save_file({field.name: getattr(self, field.name) for field in fields(self)}, making)
+        making.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> TokenStore:
+        return cls(**load_file(path))
+
+
+@torch.inference_mode()
+def make_tokens(
+    model: Mirasol,
+    scenes: PackScenes,
+    count: int,
+    *,
+    batch: int = 8,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> TokenStore:
+    """Renders the first `count` scenes and shows them to the ViT."""
+    tubes, patches = [], []
+    for first in range(0, count, batch):
+        numbers = range(first, min(first + batch, count))
+        inputs = join_inputs([scenes.inputs(number, model.sizes) for number in numbers])
+        seen = model.encoder.view(inputs.complete(model.sizes, model.encoder.mask_tokens))
+        tubes.append(seen.tubes.half())
+        patches.append(seen.patches.half())
+        progress(numbers[-1] + 1, count)
+    return TokenStore(torch.cat(tubes), torch.cat(patches))
+
+
+@lru_cache(maxsize=4)
+def shuffled(seed: int, time: int, count: int) -> tuple[int, ...]:
+    """The numbers below `count` in the order in which they come the `time`-th time."""
+    return tuple(random.Random(f"scenes {seed} {time}").sample(range(count), count))
+
+
+@lru_cache(maxsize=20_000)
+def found_scene(scenes: PackScenes, number: int) -> toybox.Scene:
+    """See `PackScenes.scene`."""
+    things, wanted = scenes.plan[number % len(scenes.plan)]
+    for seed in range(number * SPACE, (number + 1) * SPACE):
+        scene = toybox.make_scene(seed, scenes.split, seconds=scenes.seconds, world=scenes.assets.world)
+        if len(scene.things) <= things and any(is_wanted(q, wanted) for q in scene.questions):
+            return scene
+    raise ValueError(f"no scene of {scenes.seconds} s with at most {things} things asks for {wanted!r}")
+
+
+class SceneBatches(SteppedBatches):
+    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with up to `questions` of each.
+
+    `store()` loads the tokens of these scenes, once per worker; without it they are rendered.
+    """
+
+    def __init__(
+        self, scenes: PackScenes, sizes: Sizes, text: Text, first: int, last: int, *, count: int, clips: int,
+        store: Callable[[], TokenStore] | None = None, questions: int = 3, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.scenes, self.sizes, self.text, self.first, self.last = scenes, sizes, text, first, last
+        self.count, self.clips, self.questions, self.seed = count, clips, questions, seed
+        self._store = store
+        self._loaded: TokenStore | None = None
+
+    def numbers(self, step: int) -> list[int]:
+        """The scenes of a step: all of them come once before any comes again."""
+        places = range(step * self.clips, (step + 1) * self.clips)
+        return [shuffled(self.seed, at // self.count, self.count)[at % self.count] for at in places]
+
+    def inputs(self, numbers: list[int]) -> Inputs | Tokenized:
+        if self._store is None:
+            return join_inputs([self.scenes.inputs(number, self.sizes) for number in numbers])
+        if self._loaded is None:
+            self._loaded = self._store()
+        return self._loaded.inputs(numbers)
+
+    def batch(self, step: int) -> Batch:
+        numbers = [self.numbers(step)[row] for row in self.rows(self.clips)]
+        pairs = []
+        for number in numbers:
+            asked = self.scenes.pairs(number)
+            chance = random.Random(f"scene questions {self.seed} {step} {number}")
+            pairs.append(chance.sample(asked, min(self.questions, len(asked))))
+        batch = collate_pairs(self.inputs(numbers), pairs, self.text, first=True, spare="what?")
+        seeds = torch.tensor(numbers)
+        return Batch(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, True, seeds)

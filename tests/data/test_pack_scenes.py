@@ -1,0 +1,102 @@
+"""Scenes of a pack: stored tokens take the place of rendered scenes, and nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers import REMEMBERING_SIZES, difference
+from mirasol.data.scenes import PackScenes, SceneBatches, TokenStore, make_tokens
+from mirasol.data.toybox import toybox_tokenizer
+from mirasol.evaluate.toybox import ROWS, score_scenes, score_these
+from mirasol.media.toybox import AssetPack, make_scene
+from mirasol.model.inputs import Tokenized
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.text import Text
+from packs import KINDS, save_pack
+
+TEXT = Text(toybox_tokenizer(300, scenes=40))
+COUNT, CLIPS = 7, 3
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_pack(tmp_path_factory.mktemp("pack"))
+
+
+@pytest.fixture(scope="module")
+def model() -> Mirasol:
+    torch.manual_seed(0)
+    return Mirasol(REMEMBERING_SIZES).eval()
+
+
+def test_scenes_are_as_the_plan_says(pack: Path) -> None:
+    scenes = PackScenes(str(pack), kinds=KINDS[:12])
+    found = [scenes.scene(number) for number in range(12)]
+    for number, scene in enumerate(found):
+        things, wanted = scenes.plan[number % len(scenes.plan)]
+        assert len(scene.things) <= things
+        assert wanted in {question.type for question in scene.questions}
+        assert {thing.kind for thing in scene.things} | {event.kind for event in scene.sounds} <= set(KINDS[:12])
+        assert {text for text, _ in scenes.pairs(number)} == {q.text for q in scene.questions if q.type in scenes.types}
+    assert len({scene.seed for scene in found}) == 12
+
+
+def test_stored_tokens_give_what_rendered_scenes_give(pack: Path, model: Mirasol, tmp_path: Path) -> None:
+    scenes = PackScenes(str(pack))
+    make_tokens(model, scenes, COUNT, batch=4).save(tmp_path / "store.safetensors")
+    common = {"count": COUNT, "clips": CLIPS, "seed": 5}
+    path = tmp_path / "store.safetensors"
+    stored = SceneBatches(scenes, model.sizes, TEXT, 0, 9, store=lambda: TokenStore.load(path), **common)  # type: ignore[arg-type]
+    rendered = SceneBatches(scenes, model.sizes, TEXT, 0, 9, **common)  # type: ignore[arg-type]
+    for step in (0, 4, 2):
+        one, other = stored.batch(step), rendered.batch(step)
+        assert isinstance(one.inputs, Tokenized)
+        assert torch.equal(one.ids, other.ids)
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.rows, other.rows)
+        with torch.no_grad():
+            losses = [model(b.inputs, b.ids, b.labels, b.text_mask, b.rows).text for b in (one, other)]
+        assert difference(*losses) < 2e-3, "half precision"
+
+
+def test_every_scene_comes_once_before_any_comes_again(pack: Path) -> None:
+    batches = SceneBatches(PackScenes(str(pack)), REMEMBERING_SIZES, TEXT, 0, 14, count=COUNT, clips=CLIPS)
+    numbers = [number for step in range(14) for number in batches.numbers(step)]
+    for first in range(0, len(numbers), COUNT):
+        assert sorted(numbers[first : first + COUNT]) == list(range(COUNT))
+
+
+@torch.no_grad()
+def test_tokens_without_one_modality_are_inputs_without_it(pack: Path, model: Mirasol) -> None:
+    shown = PackScenes(str(pack)).inputs(1, model.sizes)
+    whole = model.encoder.view(shown.complete(model.sizes, model.encoder.mask_tokens))
+    values = dict(vars(whole))
+    for lost, signal, mask in (("tube_mask", "pixel_values_videos", "frame_mask"),
+                               ("patch_mask", "input_features", "column_mask")):  # fmt: skip
+        less = Tokenized(**{**values, lost: torch.zeros_like(values[lost])})
+        without = type(shown)(**{**vars(shown), signal: None, mask: None})
+        assert difference(model.encoder(less)[0], model.encoder(without)[0]) < 1e-5
+
+
+def test_tokens_of_another_model_are_refused(pack: Path, model: Mirasol) -> None:
+    tokens = make_tokens(model, PackScenes(str(pack)), 2).inputs([0, 1])
+    other = Mirasol(REMEMBERING_SIZES.change(patch=(4, 5)))
+    with pytest.raises(ValueError, match=r"expected .* patches of width 16 in each snippet, found .*make them with"):
+        other.encoder(tokens)
+
+
+def test_scenes_of_a_pack_are_scored_like_drawn_ones(pack: Path, model: Mirasol) -> None:
+    assets = AssetPack(pack, KINDS[:12])
+    made = [make_scene(seed, "test", seconds=1, world=assets.world) for seed in range(5)]
+    rows = ("both", "picture")
+    found = list(score_scenes(model, TEXT, "test", 5, rows, seconds=1, pack=assets, batch=3))
+    assert set(rows) < set(ROWS)
+    for row in rows:
+        asked = [(one.seed, one.question, one.truth) for one in found if one.row == row]
+        assert sorted(asked) == sorted((s.seed, q.text, q.answer) for s in made for q in s.questions)
+    seen = list(score_these(model, TEXT, made, ("both",), types=("where", "heard"), pack=assets))
+    assert {one.type for one in seen} <= {"where", "heard"}
+    assert len(seen) == sum(q.type in ("where", "heard") for scene in made for q in scene.questions)

@@ -1,0 +1,88 @@
+"""The recipe that starts from pretrained parts: both stages build and run, and what should not learn does not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from checkpoints import save_text, save_vit
+
+from mirasol import cli
+from mirasol.model.inputs import Tokenized
+from mirasol.model.mirasol import Mirasol, count_parameters, on_meta
+from mirasol.train.loop import train
+from packs import KINDS, save_pack
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes/warm_start.py"
+COMMON = {"pack": "pack", "scenes": 5, "clips": 2, "steps": 2}
+PARAMETERS = 94_729  # of these small parts
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The recipe with small sizes, in a folder with small models and a small pack of two sources."""
+    monkeypatch.chdir(tmp_path)
+    save_text("Llama", tmp_path / "text", chat=False, tie_word_embeddings=True, max_position_embeddings=300)
+    save_vit("DINOv2", tmp_path / "vit")
+    save_pack(tmp_path / "pack/train")
+    save_pack(tmp_path / "pack/held_out", KINDS[:12])
+    with pytest.raises(ValueError, match="no folder models/dinov2-small; make it by"):
+        cli.load_recipe(RECIPE)  # the models are not there
+    module = sys.modules["mirasol_recipe_warm_start"]
+    small = {"height": 40, "width": 30, "reconstruct_scale": 5, "reconstruct_patch": 2, "mels": 20, "combined": 3}
+    tubes = (((1, 5, 5), (1, 5, 5), (0, 0, 0)),)
+    module.SIZES = module.SIZES.change(**small, hop=320, window=640, patch=(4, 5), tubes=tubes, combiner_layers=1)  # type: ignore[attr-defined]
+    return module
+
+
+def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> None:
+    run = recipe.recipe(vit="vit", text="text", **COMMON)
+    assert count_parameters(on_meta(run.sizes)) == PARAMETERS
+    names = [name for name, _ in on_meta(run.sizes).named_parameters()]
+    for start in run.frozen:
+        assert any(name.startswith(start) for name in names), start
+    batch = run.batches(0, 2).batch(1)
+    assert isinstance(batch.inputs, Tokenized), "the frozen ViT saw the scenes beforehand"
+    before = dict(Mirasol.load(run.start_from).named_parameters())
+    model = train(run, Path("out"))
+    assert model is not None
+    after = dict(Mirasol.load(model).named_parameters())
+    changed = {name for name in names if not torch.equal(before[name], after[name])}
+    assert not [name for name in changed if name.startswith(run.frozen)]
+    assert {"decoder.embed.weight", "encoder.combiner.query_tokens", "decoder.blocks.1.cross_gate"} <= changed
+    assert before["decoder.blocks.1.cross_gate"].item() == recipe.GATE
+    for more in ({}, {"lora": 2}):
+        tune = recipe.recipe(start_from=str(model), stage="tune", **more, **COMMON)
+        assert not tune.frozen
+        assert not isinstance(tune.batches(0, 1).batch(0).inputs, Tokenized)
+        tuned = train(tune, Path(f"tune{len(more)}"))
+        assert tuned is not None
+        weights = dict(Mirasol.load(tuned).named_parameters())
+        assert not torch.equal(
+            weights["encoder.vit.blocks.0.mlp.up_proj.weight"], after["encoder.vit.blocks.0.mlp.up_proj.weight"]
+        )
+        assert Mirasol.load(tuned).sources == Mirasol.load(run.start_from).sources
+
+
+def test_cold_has_the_same_sizes_scenes_and_questions_and_nothing_pretrained(recipe: ModuleType) -> None:
+    warm, cold = (recipe.recipe(vit="vit", text="text", warm=warm, **COMMON) for warm in (True, False))
+    assert cold.sizes == warm.sizes
+    assert (cold.start_from, cold.frozen) == ("", ())
+    for step in range(2):
+        one, other = warm.batches(0, 2).batch(step), cold.batches(0, 2).batch(step)
+        assert torch.equal(one.ids, other.ids)
+        assert torch.equal(one.seeds, other.seeds)
+        assert not isinstance(other.inputs, Tokenized)
+
+
+def test_kinds_are_those_of_both_sources(recipe: ModuleType) -> None:
+    assert recipe.scenes_of("pack", "held_out").assets.world.kinds == KINDS[:12]
+    assert recipe.scenes_of("pack", "train").assets.world.kinds == KINDS[:12]
+    assert recipe.scenes_of("pack", "train", "all").assets.world.kinds == KINDS
+    with pytest.raises(ValueError, match="kinds=shared or kinds=all"):
+        recipe.scenes_of("pack", "train", "some")
+    with pytest.raises(ValueError, match="stage=join or stage=tune"):
+        recipe.recipe(stage="both")

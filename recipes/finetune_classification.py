@@ -4,7 +4,8 @@ with a label in each row.
     mirasol train recipes/finetune_classification.py --data videos/ --out runs/mine
     mirasol ask clip.mp4 "what is this?" --model runs/mine/model
 
-As in the paper a class is text: the model writes its label. What can be set besides: see recipes/finetune_qa.py.
+As in the paper a class is text: the model writes its label. What can be set besides, time and memory: see
+recipes/finetune_qa.py.
 """
 
 import sys

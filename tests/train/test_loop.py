@@ -209,6 +209,16 @@ def test_begins_with_a_checkpoint_and_leaves_the_frozen_as_it_is(tmp_path: Path)
     assert "left over 0" in said[0]
 
 
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """Nothing begins from nothing in silence: not with weights of another model, nor without whole weights."""
+    other = Mirasol(SIZES)
+    other.save(tmp_path / "other", TOKENIZER, {"model.layers.0.weight": torch.ones(3, 5)})
+    with pytest.raises(ValueError, match=r"no weight of .* fits this model"):
+        checkpoint.begin_with(tmp_path / "other", other)
+    with pytest.raises(ValueError, match=r"expected model\.safetensors in .*\(the folder model/\)"):
+        checkpoint.begin_with(tmp_path, other)
+
+
 def test_the_loss_of_effort_comes_in_between_two_steps() -> None:
     ramp = replace(run(), effort_ramp=(100, 300))
     assert [effort_share(ramp, step) for step in (0, 100, 200, 300, 900)] == [0, 0, 0.5, 1, 1]

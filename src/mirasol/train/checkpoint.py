@@ -167,6 +167,8 @@ def begin_with(path: Path, model: Mirasol) -> str:
         )
     weights, own = load_file(path / "model.safetensors"), dict(model.named_parameters())
     fits = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if not fits:
+        raise ValueError(f"no weight of {path} fits this model by name and shape: their sizes are others")
     with torch.no_grad():
         for name, value in fits.items():
             own[name].copy_(value)

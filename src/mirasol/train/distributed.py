@@ -70,12 +70,6 @@ class World:
         if self.ranks > 1:
             self.mean(torch.zeros(1))
 
-    def share(self, total: int, what: str) -> int:
-        """`total` divided among the processes; `ValueError` where there is a remainder."""
-        if total % self.ranks:
-            raise ValueError(f"expected {what} that {self.ranks} processes can share evenly, found {total}")
-        return total // self.ranks
-
 
 @contextmanager
 def world() -> Iterator[World]:

@@ -18,27 +18,23 @@ import torch
 
 from mirasol.data.examples import Example, collate
 from mirasol.data.toybox import scene_example, toybox_tokenizer
+from mirasol.evaluate.toybox import answer_batch
 from mirasol.model.mirasol import Mirasol, count_parameters
 from mirasol.model.sizes import PRESETS
-from mirasol.model.text import END, PAD, Text, pad
+from mirasol.model.text import Text
 from mirasol.train.config import Optimisation
 from mirasol.train.optimizer import Optimizers
 
 RESULTS = Path(__file__).parent / "results/overfit.jsonl"
 
 
-@torch.no_grad()
 def right(model: Mirasol, text: Text, examples: list[Example]) -> tuple[int, int]:
     """Generated answers that equal the wanted ones, and all of them."""
     found = asked = 0
     for example in examples:
-        _, _, state = model.encoder(example.inputs)
-        context, mask = model.encoder.context(state)
-        many = len(example.pairs)
-        prompts, real = pad([text.prompt(question) for question, _ in example.pairs], PAD, left=True)
-        answers, _ = model.generate(context.expand(many, -1, -1), mask.expand(many, -1), prompts, real, end=END)
-        found += sum(text.decode(ids) == wanted for ids, (_, wanted) in zip(answers, example.pairs, strict=True))
-        asked += many
+        answers = answer_batch(model, text, example.inputs, [(0, question) for question, _ in example.pairs])
+        found += sum(answer == wanted for (answer, _), (_, wanted) in zip(answers, example.pairs, strict=True))
+        asked += len(answers)
     return found, asked
 
 

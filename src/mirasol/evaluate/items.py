@@ -9,16 +9,15 @@ import torch
 from mirasol.data.decoding import Bad, decode
 from mirasol.data.items import Items
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.text import Text, pad
+from mirasol.model.text import Text
+
+from .metrics import same_whatever_case
+from .toybox import answer_batch
 
 
 def same(answer: str, target: str) -> bool:
     """Equal but for case, spaces and a full stop at the end."""
-
-    def plain(text: str) -> str:
-        return " ".join(text.lower().split()).rstrip(". ")
-
-    return plain(answer) == plain(target)
+    return same_whatever_case(answer.rstrip(". "), [target.rstrip(". ")])
 
 
 @torch.inference_mode()
@@ -34,11 +33,7 @@ def score_items(
         if isinstance(example, Bad):
             bad += 1
             continue
-        _, _, state = model.encoder(example.inputs)
-        context, mask = model.encoder.context(state)
-        many = len(example.pairs)
-        prompts, real = pad([text.prompt(prompt) for prompt, _ in example.pairs], text.pad, left=True)
-        answers, _ = model.generate(context.expand(many, -1, -1), mask.expand(many, -1), prompts, real, end=text.end)
-        right += sum(same(text.decode(ids), target) for ids, (_, target) in zip(answers, example.pairs, strict=True))
-        asked += many
+        answers = answer_batch(model, text, example.inputs, [(0, prompt) for prompt, _ in example.pairs])
+        right += sum(same(answer, target) for (answer, _), (_, target) in zip(answers, example.pairs, strict=True))
+        asked += len(answers)
     return {"exact": round(100 * right / max(1, asked), 1), "asked": asked, "bad": bad}

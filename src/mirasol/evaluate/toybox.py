@@ -55,9 +55,10 @@ def show(inputs: Inputs, row: str) -> Inputs:
 
 @torch.no_grad()
 def answer_batch(
-    model: Mirasol, text: Text, inputs: Inputs, questions: Sequence[tuple[int, str]]
+    model: Mirasol, text: Text, inputs: Inputs, questions: Sequence[tuple[int, str | None]]
 ) -> list[tuple[str, float]]:
-    """Greedy answers, with their probability, to (clip of the batch, question) pairs; clips are encoded once."""
+    """Greedy answers, with their probability, to (clip of the batch, question or None for a caption) pairs; clips are
+    encoded once."""
     _, _, state = model.encoder(inputs)
     context, mask = model.encoder.context(state)
     ids, text_mask = pad([text.prompt(question) for _, question in questions], text.pad, left=True)

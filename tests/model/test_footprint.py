@@ -14,7 +14,7 @@ from mirasol.model.mirasol import IGNORE, Mirasol
 from mirasol.model.sizes import PRESETS, REMEMBERING, Sizes
 from mirasol.train.config import Optimisation
 from mirasol.train.optimizer import Optimizers
-from mirasol.train.recompute import recompute_blocks
+from mirasol.model.recompute import recompute_blocks
 
 BATCH, WORK = 2, Work(snippets=7, texts=3, text_tokens=40, targets=9)
 

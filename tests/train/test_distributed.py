@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def launch(out: Path, processes: int, *options: object) -> int:
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     if "exitcode: -6" in done.stderr:  # gloo aborted a process: seen twice in some hundred launches on a busy machine
-        print(done.stderr)
+        warnings.warn(f"a process was aborted, the run is gone on with: {done.stderr[-2000:]}", stacklevel=2)
         done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)  # goes on with the run
     if done.returncode and "--kill-at" not in options:
         print(done.stderr[-4000:])

@@ -17,7 +17,7 @@ from mirasol.model.inputs import Inputs
 from mirasol.model.layers import Block
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.modeling_mirasol import MirasolForConditionalGeneration
-from mirasol.train.recompute import recompute_blocks
+from mirasol.model.recompute import recompute_blocks
 
 SNIPPETS = 7
 

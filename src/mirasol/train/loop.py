@@ -164,7 +164,7 @@ def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
     )
     model.train().to(here.device)
     if run.recompute:
-        from .recompute import recompute_blocks
+        from mirasol.model.recompute import recompute_blocks
 
         recompute_blocks(model)
     if run.compile:

@@ -20,10 +20,10 @@ from mirasol.model.flops import (
 )
 from mirasol.model.inspection import inspect
 from mirasol.model.mirasol import IGNORE
+from mirasol.model.recompute import recompute_blocks
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.train.config import Optimisation
 from mirasol.train.optimizer import Optimizers
-from mirasol.model.recompute import recompute_blocks
 
 BATCH, SNIPPETS, TEXTS, LENGTH, TARGETS = 2, 7, 3, 11, 6
 WORK = Work(SNIPPETS, TEXTS, LENGTH, TARGETS)

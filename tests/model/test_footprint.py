@@ -11,10 +11,10 @@ from helpers import COMBINERS, random_inputs
 from mirasol.model.flops import Work
 from mirasol.model.footprint import activation_bytes, held, kept_bytes, storage_bytes
 from mirasol.model.mirasol import IGNORE, Mirasol
+from mirasol.model.recompute import recompute_blocks
 from mirasol.model.sizes import PRESETS, REMEMBERING, Sizes
 from mirasol.train.config import Optimisation
 from mirasol.train.optimizer import Optimizers
-from mirasol.model.recompute import recompute_blocks
 
 BATCH, WORK = 2, Work(snippets=7, texts=3, text_tokens=40, targets=9)
 

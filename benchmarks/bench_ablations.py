@@ -11,7 +11,10 @@ parameters        of what took part (for streams without the parts that fused th
 gflop             forward and backward of one clip with its questions, counted by PyTorch on the last batch
 kept_kib          what that keeps for the backward, for one clip
 state_kib         what has to be kept of a clip to answer about it and to go on watching
-cpu_s, wall_s     of the training, one thread; the machine had other work, so only cpu_s compares
+cpu_s, wall_s     of the training, one thread, without rendering scenes; the machine had other work, so only cpu_s
+                  compares
+text_loss         of the last steps, in training
+curve             that of each 50 steps, from the first on
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -42,17 +46,41 @@ from ablations import EXPERIMENTS  # noqa: E402
 
 from mirasol.data.examples import Batch  # noqa: E402
 from mirasol.data.single_scenes import scene_inputs  # noqa: E402
+from mirasol.data.stepped import SteppedBatches  # noqa: E402
 from mirasol.evaluate.streams import DISTURBED, blind_recall, recall, recall_figures, stored  # noqa: E402
 from mirasol.evaluate.toybox import answer_batch  # noqa: E402
 from mirasol.media.toybox.streams import Stream  # noqa: E402
 from mirasol.model.inputs import join_inputs  # noqa: E402
 from mirasol.model.mirasol import Mirasol  # noqa: E402
+from mirasol.model.sizes import Sizes  # noqa: E402
 from mirasol.model.text import Text  # noqa: E402
 from mirasol.train.config import Run  # noqa: E402
 from mirasol.train.loop import train  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results/ablations.jsonl"
-SEEDS, CLIPS, GROUP = (0, 1, 2), 60, 20  # CLIPS are scored, GROUP of them at once
+SEEDS, GROUP = (0, 1, 2), 20
+CLIPS = {"streams": 60, "scenes": 120}  # so many are scored, GROUP of them at once
+
+
+@lru_cache(maxsize=1)
+def rendered(signals: Sizes, seed: int, steps: int) -> list[Batch]:
+    """The batches of scenes of a run, made beforehand; runs that cut their signals alike share them."""
+    batches = ablations.scene_batches(signals, seed, 0, steps)
+    return [batches.batch(step) for step in range(steps)]
+
+
+class Rendered(SteppedBatches):
+    def __init__(self, batches: list[Batch], first: int, last: int) -> None:
+        self.batches, self.first, self.last = batches, first, last
+
+    def batch(self, step: int) -> Batch:
+        return self.batches[step]
+
+
+def signals_of(sizes: Sizes) -> Sizes:
+    """The sizes of the scenes' world, but for what decides how a clip becomes pixels and a spectrogram."""
+    names = ("frame_rate", "frames", "patch")
+    return ablations.SCENES.change(**{name: getattr(sizes, name) for name in names})
 
 
 def score(model: Mirasol, run: Run, seconds: int, clips: int) -> dict[str, Any]:
@@ -111,13 +139,15 @@ def cost(model: Mirasol, batch: Batch, frozen: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def measure(name: str, seed: int, out: Path, *, steps: int | None = None, clips: int = CLIPS) -> dict[str, Any]:
+def measure(name: str, seed: int, out: Path, *, steps: int | None = None, clips: int = 0) -> dict[str, Any]:
     """Train one experiment and score it: the line of its results."""
     run = ablations.recipe(name, seed)
     if steps is not None:
         run = replace(run, optimisation=replace(run.optimisation, steps=steps))
     steps = run.optimisation.steps
-    if not name.startswith("scenes"):
+    if name.startswith("scenes"):
+        run = replace(run, batches=partial(Rendered, rendered(signals_of(run.sizes), seed, steps)))
+    else:
         tiny_stream.store("train"), tiny_stream.store("test")  # made before the time is taken
     shutil.rmtree(out / run.name, ignore_errors=True)
     wall, cpu = time.monotonic(), time.process_time()
@@ -129,13 +159,15 @@ def measure(name: str, seed: int, out: Path, *, steps: int | None = None, clips:
     model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)  # a tied output layer is not in it
     batch = run.batches(steps - 1, steps).batch(steps - 1)
     costs = cost(model, batch, run.frozen)
-    figures = score(model, run, EXPERIMENTS[name].seconds, clips)
+    experiment = EXPERIMENTS[name]
+    figures = score(model, run, experiment.seconds, clips or CLIPS[experiment.world])
     log = [json.loads(line) for line in (out / run.name / "log.jsonl").read_text().splitlines()]
-    loss = next(line["text"] for line in reversed(log) if "text" in line)
+    curve = [round(line["text"], 3) for line in log if "text" in line]
     assert batch.inputs.snippet_mask is not None
     return {
         "name": name, "seed": seed, "steps": steps, "clips": steps * len(batch.inputs.snippet_mask), **costs,
-        "cpu_s": round(cpu, 1), "wall_s": round(wall, 1), "text_loss": round(loss, 4), **figures,
+        "cpu_s": round(cpu, 1), "wall_s": round(wall, 1), "text_loss": curve[-1], **figures,
+        "curve": curve,
     }  # fmt: skip
 
 
@@ -159,11 +191,11 @@ def against(runs: dict[str, dict[int, dict[str, Any]]], name: str) -> str:
     return f"{fmean(differences):+.1f} ({min(differences):+.0f} to {max(differences):+.0f})"
 
 
-def blind(world: str, clips: int = CLIPS) -> dict[str, float]:
+def blind(world: str) -> dict[str, float]:
     """Percent right of whoever says the commonest answer to each type of question, in the units of `score`."""
     if world == "streams":
         return blind_recall("test", seconds=12, visits=4)
-    scenes = [ablations.SINGLE.scene(10_000 * seed, "test") for seed in range(clips)]
+    scenes = [ablations.SINGLE.scene(10_000 * seed, "test") for seed in range(CLIPS["scenes"])]
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for question in (question for scene in scenes for question in ablations.SINGLE.questions(scene)):
         answers[question.type][question.answer] += 1
@@ -247,8 +279,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if unknown := sorted(set(options.names) - set(EXPERIMENTS)):
         parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
-    for name in EXPERIMENTS if options.all else options.names:
-        for seed in map(int, options.seeds.split(",")):
+    for seed in map(int, options.seeds.split(",")):
+        for name in EXPERIMENTS if options.all else options.names:
             if seed in read().get(name, ()):
                 continue
             line = json.dumps(measure(name, seed, options.out))

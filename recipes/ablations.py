@@ -1,10 +1,10 @@
 """The paper's questions as runs that differ in one thing: `mirasol train recipes/ablations.py --set name=streams-whole
 --set seed=1`. `benchmarks/bench_ablations.py` trains and scores them, docs/experiments.md says what came of it.
 
-Two worlds, each small enough for a minute of one CPU core:
+Two worlds, each small enough for a minute or two of one CPU core:
 
-scenes   one thing in four seconds of picture (24 x 36 pixels) and sound, learned from the signals on: what is heard,
-         how often, which way the thing moves, which colour it has
+scenes   one thing in four seconds of picture (24 x 36 pixels) and sound, learned from the signals on, first without
+         sound: what is heard, how often, which way the thing moves, which colour it has
 streams  three or four visits in 12 seconds, in snippets that the encoder of the shipped `tiny` fused beforehand (see
          `tiny_stream.store`; made where it is missing, some minutes): latent model and text decoder learn from nothing.
          The parts before them take no part: these models are for comparing, they cannot watch a film.
@@ -274,10 +274,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         )
         for frames in (2, 8, 16)
     },
+    # As many snippets, each of more or fewer frames of the same second.
+    **{
+        f"scenes-{16 * rate // 4}-frames": _scenes(
+            f"{16 * rate // 4} frames, {rate} in each of 4 snippets", equal="parameters",
+            sizes={"frame_rate": float(rate), "frames": rate},
+        )
+        for rate in (2, 8, 16)
+    },
     "scenes-causal": _scenes("causal combiner", equal="parameters", sizes={"combiner": "causal"}),
     "scenes-ttm": _scenes("Token Turing Machine, 16 tokens", equal="neither", sizes={"combiner": "ttm", "memory": 16}),
     **{
-        f"scenes-k{kept}": _scenes(f"K = {kept}", equal="parameters", sizes={"combined": kept}) for kept in (8, 16, 64)
+        f"scenes-k{kept}": _scenes(f"K = {kept}", equal="parameters", sizes={"combined": kept})
+        for kept in (8, 16, 32, 64)
     },
     "scenes-two-vits": _scenes(
         "a ViT for each modality", equal="compute", build=partial(rebuilt, encoder=TwoVitEncoder)
@@ -296,12 +305,17 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "scenes-mask-combined": _scenes("a quarter of the combined tokens masked", sizes={"mask_rate": 0.25}),
 }  # fmt: skip
-STEPS = {"streams": 250, "scenes": 400}
+STEPS = {"streams": 600, "scenes": 1_000}
+SILENT = 250  # steps of scenes that are without sound
 
 
 @lru_cache(maxsize=1)
 def scene_tokenizer() -> Tokenizer:
     return toybox_tokenizer(SCENES.vocabulary, scenes=300)
+
+
+def scene_batches(sizes: Sizes, seed: int, first: int, last: int) -> SingleSceneBatches:
+    return SingleSceneBatches(SINGLE, sizes, Text(scene_tokenizer()), first, last, silent=SILENT, seed=seed)
 
 
 def recipe(name: str = "streams", seed: int = 0) -> Run:
@@ -314,7 +328,7 @@ def recipe(name: str = "streams", seed: int = 0) -> Run:
 
     def batches(first: int, last: int) -> SteppedBatches:
         if scenes:
-            return SingleSceneBatches(SINGLE, sizes, Text(scene_tokenizer()), first, last, seed=seed)
+            return scene_batches(sizes, seed, first, last)
         tiny_stream.store("train")
         return FusedStreamBatches(
             partial(tiny_stream.store, "train"), Text(tiny_stream.tokenizer()), (walk,), first, last,

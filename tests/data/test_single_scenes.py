@@ -37,3 +37,19 @@ def test_a_batch_depends_on_its_step_and_seed_alone() -> None:
 
     assert torch.equal(made(1, 0), made(1, 7))
     assert not torch.equal(made(1, 0), made(2, 0))
+
+
+def test_silent_steps_have_no_sound_and_ask_of_the_picture() -> None:
+    text = Text(toybox_tokenizer(400, scenes=20))
+    batches = SingleSceneBatches(SCENES, SIZES, text, 0, 9, clips=5, silent=3, seed=1)
+    loud = SingleSceneBatches(SCENES, SIZES, text, 0, 9, clips=5, seed=1)
+    for step in range(5):
+        heard = batches.batch(step).inputs.column_mask
+        asked = text.decode(batches.batch(step).ids.flatten().tolist())
+        if step < 3:
+            assert heard is None or not heard.any()
+            assert "hear" not in asked
+        else:
+            assert heard.any()
+            assert torch.equal(batches.batch(step).ids, loud.batch(step).ids)
+    assert any("hear" in text.decode(loud.batch(step).ids.flatten().tolist()) for step in range(3))

@@ -174,6 +174,60 @@ def test_choices_however_the_answer_is_given(read) -> None:
         read("test.json", [{**daily, "Answer": "D"}])
 
 
+@pytest.mark.parametrize(
+    ("options", "answer", "read_as", "text"),
+    [
+        (["A. dog", "", "B. cat", "C. cow", " "], "C", ("dog", "cat", "cow"), "cow"),
+        (["A. dog", "B. cat that", "sat.", "C. cow"], "C", ("dog", "cat that sat.", "cow"), "cow"),
+        (["A. dog", "C. cow", "B. cat"], "B", ("dog", "cat", "cow"), "cat"),
+        (["A. dog", "B. cat", "B. cow", "D. hen"], "B", ("dog", "cat", "cow", "hen"), "cat"),
+        (["A.dog", "cat", "cow"], "B", ("A.dog", "cat", "cow"), "cat"),
+        (["J. Doe", "A. Roe"], "B", ("J. Doe", "A. Roe"), "A. Roe"),
+    ],
+)
+def test_lettered_options_that_are_not_in_order(read, options, answer, read_as, text) -> None:
+    one = {"task_type": "t", "question": "q?", "time_stamp": "00:00:50", "answer": answer, "options": options}
+    row = only(read("questions_omni.json", [{"video_path": "./v.mp4", "questions": [one]}]))
+    assert (row.options, row.answers) == (read_as, (text,))
+
+
+EGO = [
+    {"q_uid": uid, "google_drive_id": "x", "question": "what does c do?", "option 0": "sings", "option 1": "walks",
+     "option 2": "eats"}
+    for uid in ("01-ab", "02-cd", "03-ef")
+]  # fmt: skip
+
+
+def test_egoschema_questions_and_the_answers_beside_them(read, tmp_path: Path) -> None:
+    alone = read("questions.json", EGO)
+    assert (alone.format, len(alone.rows), alone.rows[0].answers) == ("egoschema", 3, ())
+    assert "does not lie beside" in alone.notes[0]
+    both = read("questions.json", EGO, subset_answers__json={"02-cd": 2, "03-ef": 0})
+    assert both.splits() == {"test": 1, "subset": 2}
+    assert [row.answers for row in both.rows] == [(), ("eats",), ("sings",)]
+    assert (both.rows[1].key, both.rows[1].files, both.rows[1].correct) == ("02-cd", ("02-cd",), 2)
+    assert read_annotations(tmp_path / "subset_answers.json") == both
+    by_uid = read("fullset.json", {"01-ab": {**EGO[0], "truth": 1}})
+    assert (by_uid.format, only(by_uid).answers) == ("egoschema", ("walks",))
+    listed = {"video_idx": "v", "question_idx": "1", "question": "q?", "option": ["A. x", "B. y"], "answer": "1"}
+    assert only(read("test.json", [listed])).answers == ("y",)
+    (tmp_path / "questions.json").unlink()
+    with pytest.raises(ValueError, match=r"holds the answers alone; put the questions"):
+        read_annotations(tmp_path / "subset_answers.json")
+
+
+def test_worldsense_by_film_and_as_a_list(read) -> None:
+    tasks = [{"task_domain": "Understanding", "task_type": kind, "question": "who sings?", "answer": "B",
+              "candidates": ["A. a man", "B. a bird", "C. both"]} for kind in ("Audio", "Scene")]  # fmt: skip
+    film = {"video_id": "AbC", "domain": "Music", "video_duration": "60s", "task0": tasks[0], "task1": tasks[1]}
+    found = read("worldsense_qa.json", {"AbC": film, "xY-": {**film, "task1": None}})
+    assert (found.format, [row.key for row in found.rows]) == ("worldsense", ["AbC/task0", "AbC/task1", "xY-/task0"])
+    assert found.types() == {"Audio": 2, "Scene": 1}
+    assert (found.rows[2].files, found.rows[2].answers) == (("videos/xY-.mp4",), ("a bird",))
+    row = only(read("list.json", [{**tasks[0], "index": 7, "video_path": "videos/AbC.mp4"}]))
+    assert (row.key, row.answers) == ("7", ("a bird",))
+
+
 def test_streams_state_when_they_ask(read) -> None:
     choice = {"id": 1, "task": "EPM", "video": "a.mp4", "realtime": 30.5, "question": "q?", "options": ["x", "y"],
               "gt": 1}  # fmt: skip

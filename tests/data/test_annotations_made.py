@@ -247,6 +247,9 @@ def test_streams_state_when_they_ask(read) -> None:
         row = only(read("questions_real.json", value))
         assert (row.at, row.target, row.correct) == (50.0, "y", 1)
     assert only(read("questions_proactive.json", [proactive])).more == {"due": 70.0}
+    film["questions"][0]["audio_path"] = "./audio/real/sample_2_00_00_50.wav"  # the question, spoken
+    row = only(read("questions_real_stream.json", [film]))
+    assert (row.sound, row.more) == (None, {"spoken": "./audio/real/sample_2_00_00_50.wav"})
 
 
 def test_second_references(read) -> None:

@@ -74,7 +74,8 @@ def is_streamingbench(table: Table) -> bool:
 
 def read_streamingbench(table: Table) -> Annotations:
     """All its files: lettered options and bare ones, lists inside lists, and proactive questions, whose answer is due
-    at `more["due"]`."""
+    at `more["due"]`. The `audio_path` of the files `*_stream.json` is the question, spoken (`more["spoken"]`), and no
+    sound track of the film."""
     path, rows = table.path, []
     for number, film in enumerate(_films(table.value)):
         name = text_of(film, "video_path", path)
@@ -83,19 +84,19 @@ def read_streamingbench(table: Table) -> Annotations:
             at = clock_seconds(one["time_stamp"], "time_stamp", path)
             key, question = f"{number}/{turn}", text_of(one, "question", path)
             kind = str(one.get("task_type", "")) or "unstated"
-            sound = one.get("audio_path", film.get("audio_path"))
+            spoken = {"spoken": one["audio_path"]} if "audio_path" in one else {}
             if "ground_truth_time_stamp" in one:
                 due = clock_seconds(one["ground_truth_time_stamp"], "ground_truth_time_stamp", path)
                 rows.append(
                     Row(key, name, (name,), question, (text_of(one, "ground_truth_output", path),), type=kind,
-                        split="test", sound=sound, at=at, more={"due": due})
+                        split="test", at=at, more={"due": due, **spoken})
                 )  # fmt: skip
                 continue
             options = unletter([str(option) for option in list_of(one.get("options"), "options", path)])
             correct = place_of(one.get("answer"), options, path)
             rows.append(
                 Row(key, name, (name,), question, () if correct is None else (options[correct],), options, correct,
-                    kind, "test", sound=sound, at=at)
+                    kind, "test", at=at, more=spoken)
             )  # fmt: skip
     return Annotations("streamingbench", tuple(rows))
 

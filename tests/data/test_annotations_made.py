@@ -37,13 +37,15 @@ MSRVTT = {
 }
 
 
-def test_msrvtt_three_forms_give_one_row(read) -> None:
+def test_msrvtt_four_forms_give_one_row(read) -> None:
     rows = [
         only(read("val_qa.json", [MSRVTT])),
         only(read("val.jsonl", '{"answer":"couch","question":"what are three people sitting on?",'
                   '"video_id":"video6513","answer_type":"what"}\n')),
         only(read("val.csv", "question,answer,category_id,video_id,id,type\r\n"
                   "what are three people sitting on?,couch,14,6513,158581,0\r\n")),
+        only(read("hqga.csv", "video,question,answer,qid,type\n"
+                  "6513,what are three people sitting on?,couch,158581,3\n")),
     ]  # fmt: skip
     for row in rows:
         assert (row.question, row.answers, row.type, row.split) == (MSRVTT["question"], ("couch",), "what", "val")
@@ -56,6 +58,12 @@ def test_msvd_names_of_youtube(read) -> None:
         youtube_mapping__txt="-4wsuPCjDBc_5_15 vid1\n-7KMZQEsJW4_205_208 vid2\n",
     )  # fmt: skip
     assert (found.format, only(found).files[:2]) == ("msvd-qa", ("vid2", "-7KMZQEsJW4_205_208"))
+    head = "video,width,height,question,answer,qid\n"
+    found = read("hqga.csv", head + "2,480,360,what is it,nut,17\n1451,480,360,who is it,man,18\n")
+    assert (found.format, found.splits()) == ("msvd-qa", {"train": 1, "test": 1})
+    assert (found.rows[0].key, found.rows[0].files[:2]) == ("17", ("vid2", "-7KMZQEsJW4_205_208"))
+    with pytest.raises(ValueError, match="no known format"):  # TGIF-QA has the same columns
+        read("hqga.csv", head + "27138,245,185,what is it,nut,FRAMEQA1159\n")
 
 
 def test_vggsound_whole_list(read) -> None:

@@ -93,6 +93,12 @@ def test_kinetics_forms(read) -> None:
     assert (old.format, only(old).files, only(old).split) == ("kinetics-400", ("_dbcJuKJQNs_000040_000050",), "val")
     assert (new.format, only(new).films, only(new).split) == ("kinetics-700", ("---QUuC4vJs",), "val")
     assert (only(test).answers, only(test).split) == ((), "test")
+    lines = "youtube_id,time_start,time_end,split\n---QUuC4vJs,84,94,test\n"
+    for name, format in (("kinetics-400_test.csv", "kinetics-400"), ("k600_val.csv", "kinetics-600"),
+                         ("x4001.csv", "kinetics-700")):  # fmt: skip
+        assert read(name, lines).format == format
+    many = "".join(f"label {n},---QUuC4vJs,{n},{n + 10},val\n" for n in range(600))
+    assert read("val.csv", "label,youtube_id,time_start,time_end,split\n" + many).format == "kinetics-600"
 
 
 def test_kinetics_sounds_numbers(read) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -137,7 +138,18 @@ def read_kinetics(table: Table) -> Annotations:
             Row(key, key, (key,), DO, (label,) if label else (), split=split, start=start, end=end, films=(film,))
         )
     labels = tuple(sorted({row.answers[0] for row in rows if row.answers}))
-    return Annotations("kinetics-400" if "is_cc" in table.fields else "kinetics-700", tuple(rows), labels)
+    return Annotations(_kinetics(table, len(labels)), tuple(rows), labels)
+
+
+def _kinetics(table: Table, labels: int) -> str:
+    """Which Kinetics: Kinetics-400 alone has `is_cc`. Else by the name of the file or of a folder above it, where one
+    says it; else by the number of labels. The test lists have neither."""
+    if "is_cc" in table.fields:
+        return "kinetics-400"
+    for part in reversed(table.path.parts[-3:]):
+        if stated := re.search(r"(?<!\d)([467])00(?!\d)", part):
+            return f"kinetics-{stated[1]}00"
+    return "kinetics-600" if 400 < labels <= 600 else "kinetics-700"
 
 
 def is_kinetics_sounds(table: Table) -> bool:

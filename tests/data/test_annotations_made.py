@@ -117,6 +117,8 @@ def test_audioset_json_with_and_without_names(read) -> None:
     assert (row.answers, row.many, row.sound) == (("Male speech, man speaking", "Dog"), True, "/x/--4g.flac")
     assert row.files[0] == "/x/frames/frame_5/--4g.jpg"
     assert only(read("ast.json", {"data": [{"wav": "/y/b.wav", "labels": "/m/1"}]})).media == "b"
+    commented = '# a sample, some entries are not necessary\n {"data": [{"wav": "/y/b.wav", "labels": "/m/1"}]}'
+    assert only(read("ast.json", commented)).answers == ("Dog",)
 
 
 TALK = [{"from": "human", "value": "<video>\nWhat is it?"}, {"from": "gpt", "value": "a dog"}]

@@ -16,6 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+LINES = (".jsonl", ".ndjson")
+JSON = (".json", *LINES)
+COMMENTS = re.compile(r"\A(?:[ \t]*#[^\n]*(?:\n|\Z))+")  # before everything else, as in AST's samples
 MIXTURE_FIELD = re.compile(r"""\b(json_path|sampling_strategy)["']?\s*:\s*("[^"]*"|'[^']*'|[^\n,}\]]+)""")
 
 
@@ -65,11 +68,16 @@ def read_table(path: str | Path) -> Table:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"expected text in UTF-8 in {path}, found other bytes at {error.start}") from None
-    start = text.lstrip()[:1]
-    if not start:
+    if not text.strip():
         raise ValueError(f"expected annotations in {path}, found an empty file")
     if path.suffix.lower() in (".yaml", ".yml"):
         return Table(path, _mixture(text, path))
+    text = COMMENTS.sub(lambda match: "\n" * match[0].count("\n"), text)
+    start = text.lstrip()[:1]
+    if path.suffix.lower() in JSON and (not start or start not in "[{"):
+        raise ValueError(f"{path} is no JSON: expected a list or an object, found {text.strip()[:40]!r}")
+    if not start:
+        raise ValueError(f"expected annotations in {path}, found comments alone")
     if start in "[{":
         return Table(path, _json(text, path))
     return Table(path, lines=_csv(text, path))
@@ -78,7 +86,7 @@ def read_table(path: str | Path) -> Table:
 def _json(text: str, path: Path) -> Any:
     try:
         value = json.loads(text)
-        one_line = isinstance(value, dict) and path.suffix.lower() in (".jsonl", ".ndjson")
+        one_line = isinstance(value, dict) and path.suffix.lower() in LINES
         return [value] if one_line else value
     except json.JSONDecodeError as error:
         values, first = [], error

@@ -145,6 +145,32 @@ def test_llava_variants(read, media: dict[str, Any], files: tuple[str, ...], sou
         assert (text.names, text.sound) == ((), None)
 
 
+def test_shorter_lists_of_questions_and_captions(read) -> None:
+    chat = [{"video": "a/1.mp4", "QA": [{"i": "Look well.", "q": "who?", "a": "a dog"}, {"q": "where?", "a": "here"}]},
+            {"image": "2.jpg", "QA": [{"i": "Describe it.", "q": "", "a": "a cat"}]}]  # fmt: skip
+    found = read("videochat.json", chat)
+    assert [(row.question, row.target) for row in found.rows] == [
+        ("Look well. who?", "a dog"), ("where?", "here"), ("Describe it.", "a cat")
+    ]  # fmt: skip
+    assert [row.files for row in found.rows] == [("a/1.mp4",), ("a/1.mp4",), ("2.jpg",)]
+    row = only(read("videochatgpt.json", [{"q": "who runs?", "a": "a dog", "video_id": "v_x1"}]))
+    assert (row.files, row.question, row.answers) == (("v_x1",), "who runs?", ("a dog",))
+    shared = {"video_id": "x1", "video_path": "panda/x1.mp4", "timestamp": ["0"], "zip_folder": "panda_1.zip",
+              "captions": [{"idx": "1", "content": "a part"}, {"idx": "-1", "content": "all of it"}]}  # fmt: skip
+    row = only(read("sharegpt4video.jsonl", json.dumps(shared) + "\n" + json.dumps({**shared, "captions": []}) + "\n"))
+    assert (row.files, row.question, row.answers) == (("panda/x1.mp4",), None, ("all of it",))
+
+
+@pytest.mark.parametrize(
+    ("word", "media"), [("text", {"image_url": {"url": "d/1.jpg"}}), ("value", {"value": "d/1.jpg"})]
+)
+def test_parts_of_a_message(read, word: str, media: dict[str, Any]) -> None:
+    asked = {"role": "user", "content": [{"type": "image_url", **media}, {"type": "text", word: "Who?"}]}
+    said = {"role": "assistant", "content": [{"type": "text", word: "A girl"}]}
+    row = only(read("m.jsonl", json.dumps({"messages": [asked, said]}) + "\n"))
+    assert (row.files, row.question, row.answers) == (("d/1.jpg",), "Who?", ("A girl",))
+
+
 @pytest.mark.parametrize("name", ["m.json", "m.jsonl"])
 def test_messages_and_shorter_forms(read, name: str) -> None:
     talk = [{"role": "system", "content": "x"}, {"role": "user", "content": "<video><audio>Who?"},
@@ -153,6 +179,7 @@ def test_messages_and_shorter_forms(read, name: str) -> None:
         {"messages": talk, "videos": ["d/4.mp4"], "audios": ["d/4.mp3"]},
         {"query": "<video>Who?", "response": "A girl", "videos": ["d/4.mp4"], "history": [["a?", "b"]]},
         {"system": "x", "conversation": [{"human": "Who?", "assistant": "A girl"}]},
+        {"query": "Who?", "response": "A girl", "history": None},
     ]
     for row in rows:
         text = json.dumps([row, row]) if name == "m.json" else json.dumps(row) + "\n" + json.dumps(row) + "\n"
@@ -284,6 +311,11 @@ def test_second_references(read) -> None:
         ("a.json", '[{"a": 1}', "no whole JSON"),
         ("a.jsonl", '{"query": "a", "response": "b"}\n{"query"\n', "line 2"),
         ("a.json", [{"what": 1}], "no known format"),
+        ("a.json", "version https://git-lfs\noid\n", "is no JSON: expected a list or an object, found 'version"),
+        ("a.csv", "# nothing but this\n", "comments alone"),
+        ("a.json", [{"conversations": ["hello", "you"]}], "expected objects in 'conversations or messages'"),
+        ("a.json", [{"query": "a", "response": "b"}, {"query": "a"}], "'response'"),
+        ("a.yaml", "datasets:\n  - json_path: /x/gone.json\n    sampling_strategy: all\n", "neither there nor beside"),
         ("a.json", b"\xff\xfe", "UTF-8"),
         ("a.json", "  \n", "empty"),
         ("a.json", [MSRVTT, {**MSRVTT, "answer": None}], "'answer'"),

@@ -222,7 +222,7 @@ def test_choices_however_the_answer_is_given(read) -> None:
     [
         (["A. dog", "", "B. cat", "C. cow", " "], "C", ("dog", "cat", "cow"), "cow"),
         (["A. dog", "B. cat that", "sat.", "C. cow"], "C", ("dog", "cat that sat.", "cow"), "cow"),
-        (["A. dog", "C. cow", "B. cat"], "B", ("dog", "cat", "cow"), "cat"),
+        (["A. dog", "C. cow", "B. cat"], "B", ("dog", "cow", "cat"), "cat"),
         (["A. dog", "B. cat", "B. cow", "D. hen"], "B", ("dog", "cat", "cow", "hen"), "cat"),
         (["A.dog", "cat", "cow"], "B", ("A.dog", "cat", "cow"), "cat"),
         (["J. Doe", "A. Roe"], "B", ("J. Doe", "A. Roe"), "A. Roe"),
@@ -279,6 +279,8 @@ def test_streams_state_when_they_ask(read) -> None:
     clue = {"id": 3, "task": "CRR", "video": "b.mp4", "question": "who?", "ask_time": 5, "clue_time": 8,
             "test_info": [{"realtime": 6, "type": 0}]}  # fmt: skip
     found = read("ovo_bench_new.json", [choice, count, clue])
+    mixed = {**choice, "options": ["A. x", "C. z", "B. y"]}  # `gt` is a place, whatever the letters
+    assert only(read("ovo_bench_new.json", [mixed])).target == "z"
     assert [(row.at, row.target) for row in found.rows] == [(30.5, "y"), (3.0, "0"), (9.0, "2"), (6.0, "no")]
     film = {"video_path": "./videos/s_2.mp4", "questions": [
         {"task_type": "t", "question": "q?", "time_stamp": "00:00:50", "answer": "B", "options": ["A. x", "B. y"]}

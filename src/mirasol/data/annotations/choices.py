@@ -62,8 +62,8 @@ def read_choices(table: Table) -> Annotations:
     for number, one in enumerate(flat(table).objects):
         require((names.question, names.options, names.media), one, path)
         film = text_of(one, names.media, path)
-        options = unletter([str(option) for option in list_of(one[names.options], names.options, path)])
-        correct = place_of(one.get(names.answer), options, path)
+        options, letters = unletter([str(option) for option in list_of(one[names.options], names.options, path)])
+        correct = place_of(one.get(names.answer), options, path, letters)
         key = str(one.get(names.key, number)) if names.key else str(number)
         rows.append(
             Row(key, film, tuple(name.format_map(one) for name in names.files), text_of(one, names.question, path),
@@ -133,12 +133,11 @@ def _kind(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def unletter(options: Sequence[str]) -> tuple[str, ...]:
-    """`["A. dog", "B. cat"]` -> dog, cat; options that are not lettered from A on stay as they are.
+def unletter(options: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """`["A. dog", "B. cat"]` -> (dog, cat), "AB"; options that are not lettered stay as they are, with no letters.
 
-    StreamingBench has lists that are not in order, whose answers are letters all the same: what has no letter belongs
-    to the option before it, from which a line break has cut it, blanks to none; letters out of order are sorted; where
-    one occurs twice (`A B B D`), the place counts."""
+    Some lists of StreamingBench and OVO-Bench are not in order: what has no letter belongs to the option before it,
+    from which a line break has cut it, blanks to none; letters may be mixed (`A C B D`), or one occur twice."""
     letters = ""
     texts: list[str] = []
     for option in options:
@@ -149,15 +148,15 @@ def unletter(options: Sequence[str]) -> tuple[str, ...]:
             texts[-1] = f"{texts[-1]} {option.strip()}"
         elif not texts:
             break
-    if sorted(letters) == [chr(ord("A") + place) for place in range(len(texts))] and (texts[1:] or len(options) == 1):
-        return tuple(texts[letters.index(letter)] for letter in sorted(letters))
-    if letters.startswith("AB") and len(texts) == len(options):
-        return tuple(texts)
-    return tuple(option.strip() for option in options)
+    in_whole = sorted(letters) == [chr(ord("A") + place) for place in range(len(texts))]
+    if (in_whole and len(texts) > 1) or (letters.startswith("AB") and len(texts) == len(options)):
+        return tuple(texts), letters
+    return tuple(option.strip() for option in options), ""
 
 
-def place_of(answer: Any, options: Sequence[str], where: Path) -> int | None:
-    """Of the right option: `answer` is its place, its letter or its text; None or "" where it is not published."""
+def place_of(answer: Any, options: Sequence[str], where: Path, letters: str = "") -> int | None:
+    """Of the right option: `answer` is its place, its letter (of `letters`, or of the alphabet) or its text; None or ""
+    where it is not published."""
     if answer is None or answer == "":
         return None
     place = -1
@@ -165,11 +164,13 @@ def place_of(answer: Any, options: Sequence[str], where: Path) -> int | None:
         place = answer
     elif isinstance(answer, str):
         text = answer.strip()
-        bare = unletter([text])[0] if LETTERED.fullmatch(text) else text
+        lettered = LETTERED.fullmatch(text)
+        bare = lettered[2].strip() if lettered else text
         if text in options or bare in options:
             place = list(options).index(text if text in options else bare)
-        elif re.fullmatch(r"\(?[A-Z]\)?[.:]?.*", text) and (len(text.strip("().: ")) == 1 or LETTERED.fullmatch(text)):
-            place = ord(text.strip("(")[0]) - ord("A")
+        elif lettered or re.fullmatch(r"\(?[A-Z]\)?[.:]?", text):
+            letter = text.strip("(")[0]
+            place = letters.index(letter) if letter in letters else ord(letter) - ord("A")
         elif text.isdigit():
             place = int(text)
     if not 0 <= place < len(options):

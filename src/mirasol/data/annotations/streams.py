@@ -35,9 +35,9 @@ def read_ovo(table: Table) -> Annotations:
                 rows.append(_forward(one, info, f"{key}/{turn}", film, task, path))
             continue
         require(("realtime", "question", "options"), one, path)
-        options = unletter([str(option) for option in list_of(one["options"], "options", path)])
+        options, letters = unletter([str(option) for option in list_of(one["options"], "options", path)])
         gt = one.get("gt")
-        correct = place_of(gt if gt is not None else one.get("answer"), options, path)
+        correct = place_of(gt if gt is not None else one.get("answer"), options, path, letters)
         rows.append(
             Row(key, film, (film,), text_of(one, "question", path), () if correct is None else (options[correct],),
                 options, correct, task, "test", at=number_of(one["realtime"], "realtime", path))
@@ -92,8 +92,8 @@ def read_streamingbench(table: Table) -> Annotations:
                         split="test", at=at, more={"due": due, **spoken})
                 )  # fmt: skip
                 continue
-            options = unletter([str(option) for option in list_of(one.get("options"), "options", path)])
-            correct = place_of(one.get("answer"), options, path)
+            options, letters = unletter([str(option) for option in list_of(one.get("options"), "options", path)])
+            correct = place_of(one.get("answer"), options, path, letters)
             rows.append(
                 Row(key, name, (name,), question, () if correct is None else (options[correct],), options, correct,
                     kind, "test", at=at, more=spoken)

@@ -104,6 +104,10 @@ def test_kinetics_forms(read) -> None:
 def test_kinetics_sounds_numbers(read) -> None:
     found = read("my_train.txt", "--4-0ihtnBU_000058_000068,10,4\n-3Mwkq-7TV4_2,10,23\n")
     assert [row.answers[0] for row in found.rows] == ["dribbling basketball", "shoveling snow"]
+    assert [row.files for row in found.rows] == [
+        ("--4-0ihtnBU_000058_000068",), ("-3Mwkq-7TV4_2", "-3Mwkq-7TV4_000002_000012")
+    ]  # fmt: skip
+    assert [(row.films, row.start, row.end) for row in found.rows][1] == (("-3Mwkq-7TV4",), 2.0, 12.0)
     other = read("other.txt", "a_1,10,33\n")
     assert len(other.labels) == 34
     assert "do not fit" in other.notes[0]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +24,7 @@ KINETICS_SOUNDS = (
     "playing trombone", "playing trumpet", "playing violin", "playing xylophone", "ripping paper", "shoveling snow",
     "shuffling cards", "singing", "stomping grapes", "tap dancing", "tapping guitar", "tapping pen", "tickling",
 )  # fmt: skip
+KINETICS_CLIP = re.compile(r"(.{11})_(\d+)(?:_\d+)?")  # `-3Mwkq-7TV4_2`, `--4-0ihtnBU_000058_000068`
 FLAGS = ("background_music", "static_image", "voice_over")  # of VGGSounder's films
 EPIC = ("annotation_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "start_sample",
         "stop_sample")  # fmt: skip
@@ -165,17 +167,24 @@ def read_kinetics_sounds(table: Table) -> Annotations:
         name, seconds, number = (field.strip() for field in line)
         if not number.isdigit():
             raise ValueError(f"expected a class number in the third field of {path.name}, found {number!r}")
-        number_of(seconds, "seconds", path)
-        found.append((name, int(number)))
-    fits = max(number for _, number in found) < len(KINETICS_SOUNDS)
-    names = KINETICS_SOUNDS if fits else tuple(str(n) for n in range(max(n for _, n in found) + 1))
-    rows = tuple(Row(name, name, (name,), DO, (names[n],), split=split_of(path)) for name, n in found)
+        found.append((name, number_of(seconds, "seconds", path), int(number)))
+    fits = max(number for _, _, number in found) < len(KINETICS_SOUNDS)
+    names = KINETICS_SOUNDS if fits else tuple(str(n) for n in range(max(n for _, _, n in found) + 1))
+    rows = []
+    for name, length, place in found:
+        row = Row(name, name, (name,), DO, (names[place],), split=split_of(path))
+        if clip := KINETICS_CLIP.fullmatch(name):
+            start = float(clip[2])
+            key = f"{clip[1]}_{int(start):06d}_{int(start + length):06d}"
+            files = tuple(dict.fromkeys((name, key)))
+            row = replace(row, files=files, start=start, end=start + length, films=(clip[1],))
+        rows.append(row)
     note = (
         f"class numbers are taken as places in the alphabetical list of {len(KINETICS_SOUNDS)} classes"
         if fits
         else f"{len(names)} class numbers do not fit the list of {len(KINETICS_SOUNDS)} classes: labels are numbers"
     )
-    return Annotations("kinetics-sounds", rows, names, (note,))
+    return Annotations("kinetics-sounds", tuple(rows), names, (note,))
 
 
 # -- EPIC-SOUNDS -------------------------------------------------------------------------------------------------------

@@ -301,6 +301,15 @@ def test_streams_state_when_they_ask(read) -> None:
     assert (row.sound, row.more) == (None, {"spoken": "./audio/real/sample_2_00_00_50.wav"})
 
 
+def test_next_qa_with_the_answer_as_text(read) -> None:
+    head = "video_id,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4\n"
+    found = read(
+        "val.csv", head + "057,9,3,2,who runs,a cat,6,CH,1,a dog,a cat,two,0\n058,9,3,2,how many,1,7,CH,0,2,4,3,1\n"
+    )
+    assert [(row.media, row.key, row.correct) for row in found.rows] == [("057", "057_6", 2), ("058", "058_7", 4)]
+    assert (found.format, found.rows[0].answers) == ("next-qa", ("a cat",))
+
+
 def test_second_references(read) -> None:
     text = (
         "video,frame_count,width,height,question,answer,qid,type\n057,1,2,3,where,house,2,DL\n058,1,2,3,who,man,2,DO\n"

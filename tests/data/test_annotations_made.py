@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mirasol.data.annotations import Annotations, MediaFolder, Row, read_annotations, to_items
+from mirasol.data.annotations.check import check
 
 
 @pytest.fixture
@@ -173,6 +174,14 @@ def test_parts_of_a_message(read, word: str, media: dict[str, Any]) -> None:
     said = {"role": "assistant", "content": [{"type": "text", word: "A girl"}]}
     row = only(read("m.jsonl", json.dumps({"messages": [asked, said]}) + "\n"))
     assert (row.files, row.question, row.answers) == (("d/1.jpg",), "Who?", ("A girl",))
+
+
+def test_what_has_no_answers_is_no_list_of_classes(read, tmp_path: Path) -> None:
+    preferences = {"conversations": [{"from": "human", "value": "who?"}], "chosen": {"from": "gpt", "value": "a dog"}}
+    assert read("dpo.json", [preferences]).rows == ()
+    assert "nothing in it has an answer" in check(tmp_path / "dpo.json").advice[0]
+    read("labels.csv", "index,mid,display_name\n0,/m/0,Dog\n")
+    assert "list of classes" in check(tmp_path / "labels.csv").advice[0]
 
 
 @pytest.mark.parametrize("name", ["m.json", "m.jsonl"])

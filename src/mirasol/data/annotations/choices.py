@@ -17,6 +17,7 @@ from .rows import Annotations, Row, split_of
 from .tables import Table, beside, brief, list_of, read_table, require, text_of
 
 SUBSET = "subset_answers.json"  # of EgoSchema
+PLACE = re.compile(r"{(.+?)}")
 LETTERED = re.compile(r"\s*\(?([A-Z])[.):]\s*(.*)", re.DOTALL)
 
 
@@ -60,7 +61,7 @@ def read_choices(table: Table) -> Annotations:
     names, path, rows = names_of(table), table.path, []
     assert names is not None
     for number, one in enumerate(flat(table).objects):
-        require((names.question, names.options, names.media), one, path)
+        require((names.question, names.options, *PLACE.findall(" ".join((*names.files, names.sound)))), one, path)
         film = text_of(one, names.media, path)
         options, letters = unletter([str(option) for option in list_of(one[names.options], names.options, path)])
         correct = place_of(one.get(names.answer), options, path, letters)

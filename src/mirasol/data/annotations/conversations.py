@@ -16,7 +16,7 @@ from typing import Any
 
 from .folders import PICTURE, SOUND
 from .rows import Annotations, Row, split_of
-from .tables import Table, brief, list_of, read_table, require, text_of
+from .tables import Table, brief, list_of, objects_of, read_table, require, text_of
 
 TAG = re.compile(r"<(video|audio|image|speech|sound)>")
 ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant", "bot", "model")
@@ -71,7 +71,7 @@ def _second(value: Any, where: Path) -> float | None:
 def _turns(one: Mapping[str, Any], where: Path) -> list[tuple[bool, str]]:
     """(whether it is an answer, text) of every turn but the system's."""
     if "QA" in one:  # an instruction, where there is one, goes before the question, which may be empty
-        parts = _parts(one["QA"], "QA", where)
+        parts = objects_of(one["QA"], "QA", where)
         asked = [f"{part.get('i') or ''}\n{part.get('q') or ''}" for part in parts]
         return [turn for question, part in zip(asked, parts, strict=True)
                 for turn in ((False, question), (True, text_of(part, "a", where)))]  # fmt: skip
@@ -80,14 +80,15 @@ def _turns(one: Mapping[str, Any], where: Path) -> list[tuple[bool, str]]:
         turns = [*list_of(one.get("history") or [], "history", where), [one["query"], one["response"]]]
         return [(bool(side), str(text)) for pair in turns for side, text in enumerate(pair)]
     if "conversation" in one:
-        return [(side == "assistant", str(pair[side])) for pair in _parts(one["conversation"], "conversation", where)
-                for side in ("human", "assistant") if side in pair]  # fmt: skip
+        pairs = objects_of(one["conversation"], "conversation", where)
+        sides = ("human", "assistant")
+        return [(side == "assistant", str(pair[side])) for pair in pairs for side in sides if side in pair]
     turns = []
-    for turn in _parts(one.get("conversations", one.get("messages")), "conversations or messages", where):
+    for turn in objects_of(one.get("conversations", one.get("messages")), "conversations or messages", where):
         who = str(turn.get("from", turn.get("role", ""))).lower()
         text = turn.get("value", turn.get("content"))
         if isinstance(text, list):  # OpenAI's parts: text, and media that are named elsewhere
-            parts = [part for part in text if isinstance(part, dict) and part.get("type") == "text"]
+            parts = [part for part in objects_of(text, "content", where) if part.get("type") == "text"]
             text = "\n".join(str(part.get("text", part.get("value", ""))) for part in parts)
         if who in ("system", "tool", "observation", "function_call"):
             continue
@@ -95,13 +96,6 @@ def _turns(one: Mapping[str, Any], where: Path) -> list[tuple[bool, str]]:
             raise ValueError(f"expected turns of {ASKS} and {ANSWERS} with text in {where.name}, found {brief(turn)}")
         turns.append((who in ANSWERS, text))
     return turns
-
-
-def _parts(value: Any, key: str, where: Path) -> list[dict[str, Any]]:
-    parts = list_of(value, key, where)
-    if wrong := [part for part in parts if not isinstance(part, dict)]:
-        raise ValueError(f"expected objects in {key!r} in {where.name}, found {brief(wrong[0])}")
-    return parts
 
 
 def _pairs(turns: list[tuple[bool, str]]) -> list[tuple[str, str]]:

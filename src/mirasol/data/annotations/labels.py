@@ -12,7 +12,7 @@ from typing import Any
 
 from .folders import SUFFIXES
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, clock_seconds, list_of, number_of, read_table, require, text_of
+from .tables import Table, beside, clock_seconds, list_of, number_of, objects_of, read_table, require, text_of
 
 HEAR, SEE, DO = "what do you hear?", "what do you see and hear?", "what is being done?"
 CLIP_SECONDS = 10.0  # of VGGSound
@@ -227,7 +227,7 @@ def read_audioset(table: Table) -> Annotations:
     codes become names where a list `index,mid,display_name` lies beside the file."""
     path, rows = table.path, []
     names = _label_names(path)
-    for one in table.value["data"]:
+    for one in objects_of(table.value["data"], "data", path):
         require(("wav", "labels"), one, path)
         sound = text_of(one, "wav", path)
         film = str(one.get("video_id") or PurePosixPath(sound).stem)

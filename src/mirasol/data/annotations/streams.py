@@ -15,7 +15,7 @@ from typing import Any
 
 from .choices import place_of, unletter
 from .rows import Annotations, Row
-from .tables import Table, clock_seconds, list_of, number_of, require, text_of
+from .tables import Table, clock_seconds, list_of, number_of, objects_of, require, text_of
 
 COUNTS = tuple(str(number) for number in range(21))
 YES_NO = ("no", "yes")
@@ -31,7 +31,7 @@ def read_ovo(table: Table) -> Annotations:
         require(("id", "task", "video"), one, path)
         film, task, key = text_of(one, "video", path), text_of(one, "task", path), text_of(one, "id", path)
         if "test_info" in one:
-            for turn, info in enumerate(list_of(one["test_info"], "test_info", path)):
+            for turn, info in enumerate(objects_of(one["test_info"], "test_info", path)):
                 rows.append(_forward(one, info, f"{key}/{turn}", film, task, path))
             continue
         require(("realtime", "question", "options"), one, path)
@@ -79,7 +79,7 @@ def read_streamingbench(table: Table) -> Annotations:
     path, rows = table.path, []
     for number, film in enumerate(_films(table.value)):
         name = text_of(film, "video_path", path)
-        for turn, one in enumerate(film.get("questions", [film])):
+        for turn, one in enumerate(objects_of(film.get("questions", [film]), "questions", path)):
             require(("question", "time_stamp"), one, path)
             at = clock_seconds(one["time_stamp"], "time_stamp", path)
             key, question = f"{number}/{turn}", text_of(one, "question", path)

@@ -9,6 +9,7 @@ import ast
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ class Table:
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
-        """The file as one list of objects: of a JSON list, or of a CSV file with a header; empty if it is neither."""
-        if isinstance(self.value, list) and all(isinstance(one, dict) for one in self.value):
-            return self.value
+        """The file as one list of objects: of a JSON list, or of a CSV file with a header; empty if it is neither.
+        `ValueError` for a list that begins with an object and goes on with something else."""
+        if isinstance(self.value, list) and self.value and isinstance(self.value[0], dict):
+            return objects_of(self.value, "every row", self.path)
         if self.lines and self.header:
             return [dict(zip(self.header, line, strict=True)) for line in self.lines[1:]]
         return []
@@ -149,9 +151,12 @@ def text_of(row: Mapping[str, Any], key: str, where: Path) -> str:
 def number_of(value: Any, key: str, where: Path) -> float:
     """Seconds, or another number."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"expected {key!r} as a number in {where.name}, found {value!r:.60}") from None
+        number = math.nan
+    if math.isfinite(number):
+        return number
+    raise ValueError(f"expected {key!r} as a number in {where.name}, found {value!r:.60}")
 
 
 def list_of(value: Any, key: str, where: Path) -> list[Any]:
@@ -166,6 +171,14 @@ def list_of(value: Any, key: str, where: Path) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"expected a list for {key!r} in {where.name}, found {value!r:.60}")
     return list(value)
+
+
+def objects_of(value: Any, key: str, where: Path) -> list[dict[str, Any]]:
+    """A list of objects alone."""
+    parts = list_of(value, key, where)
+    if wrong := [part for part in parts if not isinstance(part, dict)]:
+        raise ValueError(f"expected objects in {key!r} in {where.name}, found {brief(wrong[0])}")
+    return parts
 
 
 def clock_seconds(text: str, key: str, where: Path) -> float:

@@ -262,6 +262,7 @@ def test_check_counts_what_is_there(music: Path, call) -> None:
         3, counts["silent"], counts["sound"], counts["damaged"],
     ]  # fmt: skip
     code, told, _ = call("data", "check", str(music / "avqa-val.json"))
+    assert "MUSIC-AVQA (music-avqa), 200 rows" in told
     assert "Where is the piano?" in told or "How many sounds" in told
     assert call("data", "check", str(music / "counts.json"))[0] == 2
 

@@ -42,7 +42,7 @@ def checked_text(found: Checked) -> str:
     def counts(values: dict[str, int]) -> str:
         return ", ".join(f"{name} {count:,}" for name, count in values.items())
 
-    lines = [f"{found.path}: {found.name}, {found.rows:,} rows"]
+    lines = [f"{found.path}: {found.name} ({found.format}), {found.rows:,} rows"]
     if found.rows:
         lines.append(f"  splits    {counts(found.splits)}")
     if found.types:

@@ -191,7 +191,7 @@ TASKS = {
         *(Task(name, "choose", choice())
           for name in ("avqa", "daily-omni", "worldsense", "video-mme", "egoschema", "omnibench")),
         *(Task(name, "label", labels)
-          for name in ("vggsound", "kinetics-400", "kinetics-700", "kinetics-sounds", "epic-sounds")),
+          for name in ("vggsound", "kinetics-400", "kinetics-600", "kinetics-700", "kinetics-sounds", "epic-sounds")),
         Task("vggsounder", "label", many_labels),
         Task("ovo-bench", "choose", ovo_bench, online=True),
         Task("streamingbench", "choose", streamingbench, online=True),

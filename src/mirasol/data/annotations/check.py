@@ -11,7 +11,7 @@ from mirasol.media.reader import open_media
 
 from .folders import MediaFolder, Placed
 from .formats import recognise
-from .rows import Row, by_media, distinct
+from .rows import Annotations, by_media, distinct
 from .tables import read_table
 
 SHOWN = 5  # names of missing and damaged media that are shown
@@ -71,7 +71,7 @@ def check(
         str(path), found.format, format.name, len(found.rows), found.splits(), found.types(), len(found.labels),
         sum(not row.answers for row in found.rows), asdict(found.rows[0]) if found.rows else None, found.notes,
         None if media is None else len(groups), tuple(missing), tuple(silent), tuple(blind), tuple(damaged),
-        tuple(advice(found.rows, len(groups), media, len(missing), len(damaged))),
+        tuple(advice(found, len(groups), media, len(missing), len(damaged))),
     )  # fmt: skip
 
 
@@ -93,8 +93,11 @@ def look(place: Placed) -> tuple[bool, bool, str | None]:
     return picture, sound, None
 
 
-def advice(rows: tuple[Row, ...], groups: int, media: MediaFolder | None, missing: int, damaged: int) -> list[str]:
+def advice(found: Annotations, groups: int, media: MediaFolder | None, missing: int, damaged: int) -> list[str]:
     """What to do next, a line each."""
+    rows = found.rows
+    if not rows and not found.labels:
+        return ["nothing in it has an answer to learn or to score: give another file"]
     if not rows:
         return ["a list of classes: give the file that lists the clips; this one is read when it lies beside it"]
     if media is None:

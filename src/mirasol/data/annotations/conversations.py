@@ -1,4 +1,5 @@
-"""Conversations about media: LLaVA-style lists, ShareGPT and OpenAI messages, ms-swift's shorter forms, mixtures.
+"""Conversations about media: LLaVA-style lists, ShareGPT and OpenAI messages, ms-swift's shorter forms, the lists of
+VideoChat, Video-ChatGPT and ShareGPT4Video, mixtures.
 
 Each answer of a conversation is a row; a row's question is the turn before it, without the tags of media. A first
 system message is left out, and so are turns that no answer follows.
@@ -15,23 +16,24 @@ from typing import Any
 
 from .folders import PICTURE, SOUND
 from .rows import Annotations, Row, split_of
-from .tables import Table, brief, list_of, read_table
+from .tables import Table, brief, list_of, objects_of, read_table, require, text_of
 
 TAG = re.compile(r"<(video|audio|image|speech|sound)>")
 ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant", "bot", "model")
 MEDIA = {"video": ("video", "videos"), "audio": ("audio", "audios"), "image": ("image", "images")}
+SHORT = (("query", "response"), ("q", "a", "video_id"), ("video_path", "captions"))
 STRATEGY = re.compile(r"(all|(first|end|random):(\d+)(%?))")
 
 
 def is_conversation(table: Table) -> bool:
     keys = table.fields
-    return bool(keys & {"conversations", "messages", "conversation"}) or {"query", "response"} <= keys
+    return bool(keys & {"conversations", "messages", "conversation", "QA"}) or any(set(form) <= keys for form in SHORT)
 
 
 def read_conversations(table: Table) -> Annotations:
     path, rows = table.path, []
     llava = "conversations" in table.fields
-    for number, one in enumerate(table.objects):
+    for number, one in enumerate(map(_spelled_out, table.objects)):
         key = str(one.get("id", number))
         turns = _turns(one, path)
         media = _media(one, turns, path)
@@ -48,6 +50,18 @@ def read_conversations(table: Table) -> Annotations:
     return Annotations("llava" if llava else "messages", tuple(rows))
 
 
+def _spelled_out(one: dict[str, Any]) -> dict[str, Any]:
+    """Video-ChatGPT's `{"q", "a", "video_id"}` and ShareGPT4Video's captions, of which the one numbered -1 is about the
+    whole film, as VideoChat's `QA`."""
+    if {"q", "a", "video_id"} <= set(one):
+        return {"id": one["video_id"], "video": one["video_id"], "QA": [{"q": one["q"], "a": one["a"]}]}
+    if {"video_path", "captions"} <= set(one) and isinstance(one["captions"], list):
+        captions = [part for part in one["captions"] if isinstance(part, dict) and str(part.get("idx")) == "-1"]
+        return {"id": one.get("video_id"), "video": one["video_path"],
+                "QA": [{"q": "", "a": part.get("content")} for part in captions]}  # fmt: skip
+    return one
+
+
 def _second(value: Any, where: Path) -> float | None:
     if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return value
@@ -56,18 +70,26 @@ def _second(value: Any, where: Path) -> float | None:
 
 def _turns(one: Mapping[str, Any], where: Path) -> list[tuple[bool, str]]:
     """(whether it is an answer, text) of every turn but the system's."""
+    if "QA" in one:  # an instruction, where there is one, goes before the question, which may be empty
+        parts = objects_of(one["QA"], "QA", where)
+        asked = [f"{part.get('i') or ''}\n{part.get('q') or ''}" for part in parts]
+        return [turn for question, part in zip(asked, parts, strict=True)
+                for turn in ((False, question), (True, text_of(part, "a", where)))]  # fmt: skip
     if "query" in one:
-        turns = [*one.get("history", []), [one["query"], one["response"]]]
+        require(("query", "response"), one, where)
+        turns = [*list_of(one.get("history") or [], "history", where), [one["query"], one["response"]]]
         return [(bool(side), str(text)) for pair in turns for side, text in enumerate(pair)]
     if "conversation" in one:
-        return [(side == "assistant", str(pair[side]))
-                for pair in one["conversation"] for side in ("human", "assistant") if side in pair]  # fmt: skip
+        pairs = objects_of(one["conversation"], "conversation", where)
+        sides = ("human", "assistant")
+        return [(side == "assistant", str(pair[side])) for pair in pairs for side in sides if side in pair]
     turns = []
-    for turn in list_of(one.get("conversations", one.get("messages")), "conversations or messages", where):
+    for turn in objects_of(one.get("conversations", one.get("messages")), "conversations or messages", where):
         who = str(turn.get("from", turn.get("role", ""))).lower()
         text = turn.get("value", turn.get("content"))
         if isinstance(text, list):  # OpenAI's parts: text, and media that are named elsewhere
-            text = "\n".join(str(part["text"]) for part in text if part.get("type") == "text")
+            parts = [part for part in objects_of(text, "content", where) if part.get("type") == "text"]
+            text = "\n".join(str(part.get("text", part.get("value", ""))) for part in parts)
         if who in ("system", "tool", "observation", "function_call"):
             continue
         if who not in (*ASKS, *ANSWERS) or not isinstance(text, str):
@@ -98,7 +120,8 @@ def _media(one: Mapping[str, Any], turns: list[tuple[bool, str]], where: Path) -
     contents = [turn.get("content") for turn in one.get("messages", [])]
     for part in (part for content in contents if isinstance(content, list) for part in content):
         for kind in MEDIA:
-            url = part.get(kind, part.get(f"{kind}_url"))
+            stated = part.get("value") if part.get("type") in (kind, f"{kind}_url") else None  # LLaMA-Factory's v1
+            url = part.get(kind, part.get(f"{kind}_url", stated))
             if url:
                 files[kind].append(_path(url.get("url", "") if isinstance(url, dict) else url))
     if files["video"] and all(name.lower().endswith(PICTURE) for name in files["video"]):
@@ -142,7 +165,9 @@ def read_mixture(table: Table) -> Annotations:
     for part in table.value["datasets"]:
         strategy = str(part.get("sampling_strategy", "all"))
         path = Path(str(part["json_path"]))
-        other = read_table(path if path.is_file() else table.path.parent / path.name)
+        if not path.is_file() and not (path := table.path.parent / path.name).is_file():
+            raise ValueError(f"found {part['json_path']} of {table.path.name} neither there nor beside that file")
+        other = read_table(path)
         if not is_conversation(other):
             raise ValueError(f"expected conversations in {other.path}, listed in {table.path.name}")
         chosen = _share(other.objects, strategy, table.path)

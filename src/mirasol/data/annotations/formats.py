@@ -25,6 +25,7 @@ FORMATS = (
     Format("MUSIC-AVQA", questions.is_music, questions.read_music),
     Format("ActivityNet-QA", questions.is_activitynet, questions.read_activitynet),
     Format("AVQA-style choices", choices.is_choices, choices.read_choices),
+    Format("EgoSchema, answers", choices.is_subset_answers, choices.read_subset_answers),
     Format("StreamingBench", streams.is_streamingbench, streams.read_streamingbench),
     Format("OVO-Bench", streams.is_ovo, streams.read_ovo),
     Format("MSRVTT-QA or MSVD-QA", questions.is_short_films, questions.read_short_films),

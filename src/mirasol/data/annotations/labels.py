@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .folders import SUFFIXES
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, clock_seconds, list_of, number_of, read_table, require, text_of
+from .tables import Table, beside, clock_seconds, list_of, number_of, objects_of, read_table, require, text_of
 
 HEAR, SEE, DO = "what do you hear?", "what do you see and hear?", "what is being done?"
 CLIP_SECONDS = 10.0  # of VGGSound
@@ -22,6 +24,7 @@ KINETICS_SOUNDS = (
     "playing trombone", "playing trumpet", "playing violin", "playing xylophone", "ripping paper", "shoveling snow",
     "shuffling cards", "singing", "stomping grapes", "tap dancing", "tapping guitar", "tapping pen", "tickling",
 )  # fmt: skip
+KINETICS_CLIP = re.compile(r"(.{11})_(\d+)(?:_\d+)?")  # `-3Mwkq-7TV4_2`, `--4-0ihtnBU_000058_000068`
 FLAGS = ("background_music", "static_image", "voice_over")  # of VGGSounder's films
 EPIC = ("annotation_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "start_sample",
         "stop_sample")  # fmt: skip
@@ -137,7 +140,18 @@ def read_kinetics(table: Table) -> Annotations:
             Row(key, key, (key,), DO, (label,) if label else (), split=split, start=start, end=end, films=(film,))
         )
     labels = tuple(sorted({row.answers[0] for row in rows if row.answers}))
-    return Annotations("kinetics-400" if "is_cc" in table.fields else "kinetics-700", tuple(rows), labels)
+    return Annotations(_kinetics(table, len(labels)), tuple(rows), labels)
+
+
+def _kinetics(table: Table, labels: int) -> str:
+    """Which Kinetics: Kinetics-400 alone has `is_cc`. Else by the name of the file or of a folder above it, where one
+    says it; else by the number of labels. The test lists have neither."""
+    if "is_cc" in table.fields:
+        return "kinetics-400"
+    for part in reversed(table.path.parts[-3:]):
+        if stated := re.search(r"(?<!\d)([467])00(?!\d)", part):
+            return f"kinetics-{stated[1]}00"
+    return "kinetics-600" if 400 < labels <= 600 else "kinetics-700"
 
 
 def is_kinetics_sounds(table: Table) -> bool:
@@ -153,17 +167,24 @@ def read_kinetics_sounds(table: Table) -> Annotations:
         name, seconds, number = (field.strip() for field in line)
         if not number.isdigit():
             raise ValueError(f"expected a class number in the third field of {path.name}, found {number!r}")
-        number_of(seconds, "seconds", path)
-        found.append((name, int(number)))
-    fits = max(number for _, number in found) < len(KINETICS_SOUNDS)
-    names = KINETICS_SOUNDS if fits else tuple(str(n) for n in range(max(n for _, n in found) + 1))
-    rows = tuple(Row(name, name, (name,), DO, (names[n],), split=split_of(path)) for name, n in found)
+        found.append((name, number_of(seconds, "seconds", path), int(number)))
+    fits = max(number for _, _, number in found) < len(KINETICS_SOUNDS)
+    names = KINETICS_SOUNDS if fits else tuple(str(n) for n in range(max(n for _, _, n in found) + 1))
+    rows = []
+    for name, length, place in found:
+        row = Row(name, name, (name,), DO, (names[place],), split=split_of(path))
+        if clip := KINETICS_CLIP.fullmatch(name):
+            start = float(clip[2])
+            key = f"{clip[1]}_{int(start):06d}_{int(start + length):06d}"
+            files = tuple(dict.fromkeys((name, key)))
+            row = replace(row, files=files, start=start, end=start + length, films=(clip[1],))
+        rows.append(row)
     note = (
         f"class numbers are taken as places in the alphabetical list of {len(KINETICS_SOUNDS)} classes"
         if fits
         else f"{len(names)} class numbers do not fit the list of {len(KINETICS_SOUNDS)} classes: labels are numbers"
     )
-    return Annotations("kinetics-sounds", rows, names, (note,))
+    return Annotations("kinetics-sounds", tuple(rows), names, (note,))
 
 
 # -- EPIC-SOUNDS -------------------------------------------------------------------------------------------------------
@@ -206,7 +227,7 @@ def read_audioset(table: Table) -> Annotations:
     codes become names where a list `index,mid,display_name` lies beside the file."""
     path, rows = table.path, []
     names = _label_names(path)
-    for one in table.value["data"]:
+    for one in objects_of(table.value["data"], "data", path):
         require(("wav", "labels"), one, path)
         sound = text_of(one, "wav", path)
         film = str(one.get("video_id") or PurePosixPath(sound).stem)

@@ -13,21 +13,27 @@ OPTIONS = ("a0", "a1", "a2", "a3", "a4")
 
 
 def is_choice(table: Table) -> bool:
-    return {"video", "question", "qid", "type", *OPTIONS} <= table.fields
+    keys = table.fields
+    return {"question", "qid", "type", *OPTIONS} <= keys and bool(keys & {"video", "video_id"})
 
 
 def is_open(table: Table) -> bool:
+    """Not those CSV files of MSRVTT-QA that have the same columns, with a number as the type."""
     keys = table.fields
-    return {"video", "question", "qid", "type", "answer"} <= keys and "a0" not in keys
+    open_ended = {"video", "question", "qid", "type", "answer"} <= keys and "a0" not in keys
+    return open_ended and not (table.objects and str(table.objects[0]["type"]).isdigit())
 
 
 def read_choice(table: Table) -> Annotations:
+    """In NExT-GQA's copies the film is `video_id`, and the answer is the option's text."""
     rows, path = [], table.path
-    places = _places(path)
+    places, named = _places(path), "video" if "video" in table.fields else "video_id"
     for one in table.objects:
-        film, qid = text_of(one, "video", path), text_of(one, "qid", path)
+        film, qid = text_of(one, named, path), text_of(one, "qid", path)
         options = tuple(text_of(one, name, path) for name in OPTIONS)
         answer = str(one.get("answer", "")).strip()
+        if named == "video_id" and answer in options:
+            answer = str(options.index(answer))
         if answer not in ("", "0", "1", "2", "3", "4"):
             raise ValueError(f"expected 'answer' as 0 to 4 in {path.name}, found {answer!r} for {film}_{qid}")
         correct = int(answer) if answer else None

@@ -13,7 +13,10 @@ from .tables import Table, beside, list_of, read_table, require, text_of
 JUST_ASK = ("what", "how", "color", "where", "who", "when")  # the codes 0 to 5 of its column `type`
 ACTIVITYNET = ("motion", "spatial", "temporal", "yes/no", "color", "object", "location", "number", "other")
 PLACEHOLDER = re.compile(r"<(?:Object|LR|FL|TH|LRer|LL|BA)>")
-MSRVTT_SPLITS = (("train", 6513), ("val", 7010), ("test", 10_000))  # film numbers below
+SPLITS = {  # film numbers below
+    "msrvtt-qa": (("train", 6513), ("val", 7010), ("test", 10_000)),
+    "msvd-qa": (("train", 1201), ("val", 1451), ("test", 1971)),
+}
 
 
 # -- MSRVTT-QA and MSVD-QA ---------------------------------------------------------------------------------------------
@@ -21,17 +24,32 @@ MSRVTT_SPLITS = (("train", 6513), ("val", 7010), ("test", 10_000))  # film numbe
 
 def is_short_films(table: Table) -> bool:
     keys = table.fields
-    return {"question", "answer", "video_id"} <= keys and "options" not in keys and "qid" not in keys
+    return ({"question", "answer", "video_id"} <= keys and "options" not in keys and "qid" not in keys) or is_hqga(
+        table
+    )
+
+
+def is_hqga(table: Table) -> bool:
+    """The CSV of HQGA and of what follows it: films and ids are numbers in `video` and `qid`, the category of MSR-VTT's
+    film is in `type`."""
+    if not {"video", "question", "answer", "qid"} <= table.fields or not table.lines[1:]:
+        return False
+    first = table.objects[0]
+    return all(first[name].isdigit() for name in ("video", "qid")) and first.get("type", "0").isdigit()
 
 
 def read_short_films(table: Table) -> Annotations:
-    """One JSON list, JSON lines with `answer_type`, or CSV with the codes of `JUST_ASK`. MSR-VTT rows carry the
-    category of their film (`category_id`) or its name (`video6513`), those of MSVD do not."""
-    path, rows = table.path, []
-    first = table.objects[0]
+    """One JSON list, JSON lines with `answer_type`, CSV with the codes of `JUST_ASK`, or HQGA's CSV. MSR-VTT rows carry
+    the category of their film (`category_id`) or its name (`video6513`), those of MSVD do not."""
+    path, rows, objects = table.path, [], table.objects
+    if is_hqga(table):
+        names = {"video": "video_id", "qid": "id", "type": "category_id"}
+        objects = [{names.get(name, name): value for name, value in one.items()} for one in objects]
+    first = objects[0]
     msrvtt = "category_id" in first or str(first["video_id"]).startswith("video")
-    names = {} if msrvtt else _msvd_names(path)
-    for number, one in enumerate(table.objects):
+    format = "msrvtt-qa" if msrvtt else "msvd-qa"
+    youtube = {} if msrvtt else _msvd_names(path)
+    for number, one in enumerate(objects):
         require(("question", "answer", "video_id"), one, path)
         film = text_of(one, "video_id", path)
         digits = film.removeprefix("video").removeprefix("vid")
@@ -40,10 +58,10 @@ def read_short_films(table: Table) -> Annotations:
         name = f"video{digits}" if msrvtt else f"vid{digits}" if digits.isdigit() else film
         question, answer = text_of(one, "question", path), text_of(one, "answer", path)
         key = str(one.get("id", one.get("question_id", number)))
-        files = tuple(dict.fromkeys((name, *names.get(name, ()), film)))
-        split = split_of(path) or (_msrvtt_split(int(digits)) if msrvtt else None)
+        files = tuple(dict.fromkeys((name, *youtube.get(name, ()), film)))
+        split = split_of(path) or (_split_of_film(int(digits), format) if digits.isdigit() else None)
         rows.append(Row(key, name, files, question, _answers(answer), type=_question_word(one, question), split=split))
-    return Annotations("msrvtt-qa" if msrvtt else "msvd-qa", tuple(rows))
+    return Annotations(format, tuple(rows))
 
 
 def _answers(text: str) -> tuple[str, ...]:
@@ -59,8 +77,8 @@ def _question_word(one: Mapping[str, Any], question: str) -> str:
     return question.split()[0].lower() if question else ""
 
 
-def _msrvtt_split(film: int) -> str | None:
-    return next((split for split, end in MSRVTT_SPLITS if film < end), None)
+def _split_of_film(film: int, format: str) -> str | None:
+    return next((split for split, end in SPLITS[format] if film < end), None)
 
 
 def _msvd_names(path: Path) -> dict[str, tuple[str, ...]]:

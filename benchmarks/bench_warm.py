@@ -47,7 +47,6 @@ from mirasol.warm import join  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results/warm.jsonl"
 TYPES = ("seen", "heard", "which")
-FRESH = 1_000_000  # number of the first scene of the source in training that is not trained on
 
 
 def note(line: dict[str, Any]) -> None:
@@ -56,19 +55,17 @@ def note(line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def sources(pack: str) -> dict[str, tuple[PackScenes, int]]:
-    """Whose scenes are asked about, and from which number on."""
-    return {
-        "held_out": (warm_start.scenes_of(pack, "held_out", split="test"), 0),
-        "train_source": (warm_start.scenes_of(pack, "train"), FRESH),
-    }
+def sources(pack: str) -> dict[str, PackScenes]:
+    """Whose scenes are asked about; of the source in training other scenes than those learned from."""
+    parts = {"held_out": "held_out", "train_source": "train"}
+    return {name: warm_start.scenes_of(pack, part) for name, part in parts.items()}
 
 
 def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both") -> dict[str, float]:
     """Exact match by source and type, in percent, and how many questions there were of each."""
     found = {}
-    for source, (shown, first) in sources(pack).items():
-        scenes = [shown.scene(number) for number in range(first, first + count)]
+    for source, shown in sources(pack).items():
+        scenes = [shown.scene(number) for number in range(count)]
         answered = list(score_these(model, text, scenes, (row,), types=TYPES, pack=shown.assets))
         asked = Counter(one.type for one in answered)
         for name, right in percentages(answered).items():
@@ -110,7 +107,7 @@ def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
         seed=options.seed, steps=options.steps,
     )  # fmt: skip
     return replace(
-        recipe, workers=0, threads=1, log_every=10, evaluate_every=50, save_every=50, max_hours=options.hours
+        recipe, workers=0, threads=1, log_every=10, evaluate_every=100, save_every=50, max_hours=options.hours
     )
 
 
@@ -121,7 +118,7 @@ def nearest(options: argparse.Namespace) -> None:
     models, side = Path(options.models), options.side
     sizes = warm_start.SIZES.change(height=side, width=side)
     joined = join(sizes, vit=models / "dinov2-small", text=models / "stories15m", hear=True, text_positions=128)
-    packs = [shown.assets for shown, _ in sources(options.pack).values()]
+    packs = [shown.assets for shown in sources(options.pack).values()]
     for what, features in (("seen", picture_features), ("heard", sound_features)):
         (asked, truths), (known, kinds) = (features(joined.model, pack) for pack in packs)
         for name in asked:
@@ -192,14 +189,14 @@ class Fixed:
 
 def blind(options: argparse.Namespace) -> None:
     """The commonest answer to each question, learned from the 2 000 scenes in training."""
-    for source, (shown, first) in sources(options.pack).items():
+    learned = warm_start.scenes_of(options.pack, "train", learned=True)
+    for source, shown in sources(options.pack).items():
         exact: dict[str, Counter[str]] = defaultdict(Counter)
-        train_scenes, _ = sources(options.pack)["train_source"]
         for number in range(2_000):
-            for text, answer in train_scenes.pairs(number):
+            for text, answer in learned.pairs(number):
                 exact[text][answer] += 1
         right: dict[str, list[bool]] = defaultdict(list)
-        for number in range(first, first + options.scenes):
+        for number in range(options.scenes):
             for question in shown.scene(number).questions:
                 if question.type in TYPES and question.text in exact:
                     right[question.type].append(exact[question.text].most_common(1)[0][0] == question.answer)
@@ -217,7 +214,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--hours", type=float, default=0.0, help="end the arm after so long; 0: never")
     parser.add_argument("--scenes", type=int, default=400, help="of each source, scored at the end")
-    parser.add_argument("--scenes-between", type=int, default=48, help="... and every 50 steps")
+    parser.add_argument("--scenes-between", type=int, default=100, help="... and every 100 steps")
     parser.add_argument("--nearest", action="store_true")
     parser.add_argument("--side", type=int, default=168, help="--nearest: height and width of the pictures")
     parser.add_argument("--blind", action="store_true")

@@ -34,9 +34,9 @@ WORDS = ("decoder.embed.weight", "lm_head.weight")
 GATE = 1.0  # of cross-attention at the start of `join`: tanh 0.76, open
 SIZES = Sizes(
     frame_rate=1.0, frames=1, height=168, width=168, hop=160, window=400, mels=70, patch=(14, 10),
-    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), combiner_layers=2, combined=16, latent_layers=1, context_snippets=8,
-    reconstruct_video=False, reconstruct_audio=False, reconstruct_scale=4, reconstruct_patch=7,
-    latent_weight=0.0, video_weight=0.0, audio_weight=0.0,
+    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), vit_summary=True, combiner_layers=1, combined=16,
+    latent_layers=1, context_snippets=8, reconstruct_video=False, reconstruct_audio=False, reconstruct_scale=4,
+    reconstruct_patch=7, latent_weight=0.0, video_weight=0.0, audio_weight=0.0,
 )  # fmt: skip
 
 
@@ -62,15 +62,16 @@ def kept_as_they_are(folder: Path) -> tuple[str, ...]:
     return (*(name for name in loaded_names(folder) if name not in WORDS), *VIEWING)
 
 
-def scenes_of(pack: str, part: str, kinds: str = "shared", split: str = "train") -> PackScenes:
-    """The scenes of pack/train or pack/held_out; "shared" are the kinds that both have."""
+def scenes_of(pack: str, part: str, kinds: str = "shared", *, learned: bool = False) -> PackScenes:
+    """The scenes of pack/train or pack/held_out; "shared" are the kinds that both have. Those that are learned from
+    show each picture and sound a little changed every time."""
     chosen: tuple[str, ...] = ()
     if kinds == "shared":
         both = [PackScenes(str(Path(pack) / name)).assets.world.kinds for name in ("train", "held_out")]
         chosen = tuple(kind for kind in both[0] if kind in both[1])
     elif kinds != "all":
         raise ValueError(f"expected kinds=shared or kinds=all, found {kinds!r}")
-    return PackScenes(str(Path(pack) / part), chosen, split)
+    return PackScenes(str(Path(pack) / part), chosen, "train" if learned else "test", vary=learned)
 
 
 def stored(folder: Path, scenes: PackScenes, count: int) -> TokenStore:
@@ -96,7 +97,7 @@ def recipe(
     warm: bool = True,
     lora: int = 0,
     kinds: str = "shared",
-    scenes: int = 2_000,
+    scenes: int = 3_000,
     clips: int = 16,
     steps: int = 300,
     seed: int = 0,
@@ -105,7 +106,7 @@ def recipe(
         raise ValueError(f"expected stage=join or stage=tune, found {stage!r}")
     folder = Path(start_from) if start_from else start(vit, text, seed)
     sizes, joining = Sizes.load(folder), stage == "join" and warm
-    shown = scenes_of(pack, "train", kinds)
+    shown = scenes_of(pack, "train", kinds, learned=True)
 
     def tokenizer() -> Tokenizer:
         return Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -64,12 +64,13 @@ def random_sizes(chance: random.Random, combiner: str, batch: int = 0, snippets:
             clock=chance.choice(("start", "now")), reconstruct_scale=2, reconstruct_patch=side // 2,
             vocabulary=37, text_width=36, text_layers=2, text_heads=6, text_kv_heads=chance.choice((1, 2, 3, 6)),
             text_mlp=28, text_positions=64, tied=chance.random() < 0.5,
+            vit_extra=chance.choice((0, 1, 2)), vit_summary=chance.random() < 0.5,
         )  # fmt: skip
         try:
             sizes = Sizes(**{**values, **changes})
         except ValueError:
             continue
-        axes += [sizes.tube_tokens, sizes.patch_tokens, sizes.tube_tokens + sizes.patch_tokens + 2]
+        axes += [*sizes.viewed_tokens, sum(sizes.viewed_tokens) + 2]
         if len(set(axes)) == len(axes):
             return sizes
     raise AssertionError("no sizes found: too many lengths are asked for")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from mirasol.data.scenes import PackScenes, SceneBatches, TokenStore, make_token
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.evaluate.toybox import ROWS, score_scenes, score_these
 from mirasol.media.toybox import AssetPack, make_scene
+from mirasol.media.toybox.rendering import Stage
 from mirasol.model.inputs import Tokenized
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.text import Text
@@ -42,6 +45,51 @@ def test_scenes_are_as_the_plan_says(pack: Path) -> None:
         assert {thing.kind for thing in scene.things} | {event.kind for event in scene.sounds} <= set(KINDS[:12])
         assert {text for text, _ in scenes.pairs(number)} == {q.text for q in scene.questions if q.type in scenes.types}
     assert len({scene.seed for scene in found}) == 12
+
+
+def test_from_near_one_thing_fills_the_picture_and_sounds_at_once(pack: Path) -> None:
+    near = PackScenes(str(pack))
+    far = replace(near, close=False)
+    for number in range(15):
+        scene, before = near.scene(number), far.scene(number)
+        assert scene.seed == before.seed
+        assert scene.questions == before.questions
+        assert [one.kind for one in scene.sounds] == [one.kind for one in before.sounds]
+        assert all(one.onset % 1 <= 0.1 for one in scene.sounds)
+        if len(scene.things) == 1:
+            assert 0.7 <= scene.things[0].size <= 0.98
+            assert not scene.surroundings.occluders
+            small, large = (Stage(one, 96, 96, near.assets).sprites[0][1].sum() for one in (before, scene))
+            assert large > 2 * small
+        else:
+            assert scene.things == before.things
+
+
+def test_varied_pictures_and_sounds_are_others_each_time_and_the_same_for_the_same_chance(pack: Path) -> None:
+    plain, varied = AssetPack(pack), AssetPack(pack, vary=True)
+
+    def made(assets: AssetPack, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            assets.draw(KINDS[3], 32, np.random.default_rng(seed)),
+            assets.sound(KINDS[3], np.random.default_rng(seed)),
+        )
+
+    for part in (0, 1):
+        assert np.array_equal(made(varied, 4)[part], made(varied, 4)[part])
+        assert len({made(varied, seed)[part].tobytes() for seed in range(6)}) == 6
+        assert len({made(plain, seed)[part].tobytes() for seed in range(6)}) <= 2
+    for seed in range(20):
+        picture, sound = made(varied, seed)
+        assert picture.shape[0] == 32
+        assert picture[..., 3].max() == 255
+        assert np.abs(sound).max() == pytest.approx(1.0, abs=0.01)
+        assert 0.2 < len(sound) / 4_000 * 1.0 < 1.3
+
+
+def test_as_much_of_a_sound_is_used_as_is_asked_for(pack: Path) -> None:
+    chance = np.random.default_rng
+    assert len(AssetPack(pack, longest=0.1).sound(KINDS[5], chance(0))) == 1_600
+    assert len(AssetPack(pack).sound(KINDS[5], chance(0))) == pytest.approx(4_000, abs=5)
 
 
 def test_stored_tokens_give_what_rendered_scenes_give(pack: Path, model: Mirasol, tmp_path: Path) -> None:

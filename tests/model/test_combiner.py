@@ -94,7 +94,7 @@ def test_one_place_chooses_the_class(seeds: int) -> None:
 def test_one_signature_and_no_masked_token(combiner: str, seeds: int) -> None:
     sizes = random_sizes(random.Random(seeds), combiner, 2, 7)
     model = random_model(sizes).encoder.combiner
-    tokens = torch.randn(2, 7, sizes.tube_tokens + sizes.patch_tokens + 2, sizes.av_width)
+    tokens = torch.randn(2, 7, sum(sizes.viewed_tokens) + 2, sizes.av_width)
     mask = torch.rand(tokens.shape[:3]) < 0.6
     mask[1, 3] = False  # nothing but the K queries is left of a snippet
     snippets = torch.arange(7).repeat(2, 1) + torch.tensor([[0], [11]])
@@ -115,7 +115,7 @@ def test_causal_with_a_reach_of_one_snippet_forgets_all(seeds: int) -> None:
     """Then it sees just its own snippet; with a longer reach it does not equal that."""
     sizes = random_sizes(random.Random(seeds), "causal", 2, 7, combiner_snippets=1)
     model = random_model(sizes).encoder.combiner
-    tokens = torch.randn(2, 7, sizes.tube_tokens + sizes.patch_tokens + 2, sizes.av_width)
+    tokens = torch.randn(2, 7, sum(sizes.viewed_tokens) + 2, sizes.av_width)
     mask, snippets = torch.ones(tokens.shape[:3], dtype=torch.bool), torch.arange(7).repeat(2, 1)
     combined, state = model(tokens, mask, snippets, model.start(2, tokens))
     assert sum(tensor.numel() for tensor in tensors(state)) == 0

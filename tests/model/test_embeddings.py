@@ -77,16 +77,20 @@ def test_patches_equal_a_convolution(seeds: int) -> None:
 
 @torch.no_grad()
 def test_the_vit_reads_nothing_under_a_mask_and_knows_the_modality(seeds: int) -> None:
-    sizes = random_sizes(random.Random(seeds), "local")
-    vit = random_model(sizes).encoder.vit
-    tokens, mask = torch.randn(2, 9, sizes.av_width), torch.rand(2, 9) < 0.6
-    mask[:, 4] = True
-    one, other = vit(tokens, mask, PICTURE), vit(torch.where(mask[..., None], tokens, 1e3), mask, PICTURE)
-    assert torch.equal(one[mask], other[mask])
-    for row in range(2):
-        alone = vit(tokens[row : row + 1, mask[row]], mask[row : row + 1, mask[row]], PICTURE)
-        assert difference(alone[0], one[row, mask[row]]) < 1e-5
-    assert difference(vit(tokens, mask, SOUND)[mask], one[mask]) > 1e-3
+    """Class tokens stand before the others where they leave the ViT."""
+    for extra, summary in ((0, False), (3, False), (3, True)):
+        sizes = random_sizes(random.Random(seeds), "local", vit_extra=extra, vit_summary=summary)
+        vit = random_model(sizes).encoder.vit
+        tokens, mask = torch.randn(2, 9, sizes.av_width), torch.rand(2, 9) < 0.6
+        mask[:, 4] = True
+        real = torch.cat([mask.new_ones(2, sizes.summary_tokens), mask], dim=1)
+        one, other = vit(tokens, mask, PICTURE), vit(torch.where(mask[..., None], tokens, 1e3), mask, PICTURE)
+        assert one.shape == (2, 9 + (3 if summary else 0), sizes.av_width)
+        assert torch.equal(one[real], other[real])
+        for row in range(2):
+            alone = vit(tokens[row : row + 1, mask[row]], mask[row : row + 1, mask[row]], PICTURE)
+            assert difference(alone[0], one[row, real[row]]) < 1e-5
+        assert difference(vit(tokens, mask, SOUND)[real], one[real]) > 1e-3
 
 
 def test_counts_of_the_paper_and_of_our_presets() -> None:

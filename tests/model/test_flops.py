@@ -58,8 +58,8 @@ def counted(sizes: Sizes, *, recompute: bool = False) -> tuple[FlopCounterMode, 
 # A text decoder and a ViT as other people train them, each in its own way.
 PRETRAINED = {
     "text_layers": 5, "cross_every": 2, "cross_gate": True, "text_head_width": 8, "text_qk_norm": True,
-    "text_qkv_bias": True, "vit_extra": 3, "vit_layer_scale": True, "vit_pre_norm": True, "picture_grid": (5, 7),
-    "sound_grid": (3, 4), "vit_activation": "quick_gelu",
+    "text_qkv_bias": True, "vit_extra": 3, "vit_summary": True, "vit_layer_scale": True, "vit_pre_norm": True,
+    "picture_grid": (5, 7), "sound_grid": (3, 4), "vit_activation": "quick_gelu",
 }  # fmt: skip
 
 

@@ -50,6 +50,7 @@ PRETRAINED: list[dict[str, Any]] = [
     {"text_head_width": 80, "text_kv_heads": 2, "text_qk_norm": True, "text_qkv_bias": True},
     {"text_layers": 7, "cross_every": 3, "cross_gate": True, "text_mlp": 60},
     {"vit_extra": 30, "vit_layer_scale": True, "vit_pre_norm": True, "vit_layers": 6},
+    {"vit_extra": 40, "vit_summary": True, "vit_layers": 6},
     {"vit_activation": "quick_gelu", "vit_layers": 6},
     {"picture_grid": (6, 9), "sound_grid": (4, 5), "patch_stride": (4, 5)},
 ]

@@ -157,7 +157,7 @@ def test_memory_tokens_carry_the_mean_time_of_what_they_were_made_of(combiner: s
     """Against loops; the mean is convex, so a time never leaves what has been watched; padding changes nothing."""
     sizes = random_sizes(random.Random(seeds), combiner, 2, 7)
     combiner_model = random_model(sizes).encoder.combiner
-    tokens = torch.randn(2, 7, sizes.tube_tokens + sizes.patch_tokens + 2, sizes.av_width)
+    tokens = torch.randn(2, 7, sum(sizes.viewed_tokens) + 2, sizes.av_width)
     mask = torch.rand(tokens.shape[:3]) < 0.8
     snippets = torch.tensor([[4, 5, 6, 7, -1, 8, -1], [0, -1, 1, 2, 3, 4, 5]])
     state: CombinerState = combiner_model.start(2, tokens)

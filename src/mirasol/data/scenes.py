@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class PackScenes:
     kinds  those of the pack that are used; empty: all
     types  of the questions that are asked
     plan   of scene `n` the entry n modulo its length: how many things it shows at most, and a type that it asks
+    close  a thing that is alone fills the picture, and what sounds begins at once and is heard to the end of its second
+    vary   see `AssetPack`
     """
 
     pack: str
@@ -44,11 +46,13 @@ class PackScenes:
     split: str = "train"
     seconds: int = 1
     types: tuple[str, ...] = ("seen", "heard", "which")
-    plan: tuple[tuple[int, str], ...] = ((1, "seen"), (1, "seen"), (2, "seen"), (3, "which"))
+    plan: tuple[tuple[int, str], ...] = ((1, "seen"), (1, "heard"), (1, "seen"), (1, "heard"), (3, "which"))
+    close: bool = True
+    vary: bool = False
 
     @property
     def assets(self) -> toybox.AssetPack:
-        found = opened_pack(self.pack, self.kinds)
+        found = opened_pack(self.pack, self.kinds, vary=self.vary, **({"longest": 1.0} if self.close else {}))
         assert found is not None
         return found
 
@@ -126,8 +130,23 @@ def found_scene(scenes: PackScenes, number: int) -> toybox.Scene:
     for seed in range(number * SPACE, (number + 1) * SPACE):
         scene = toybox.make_scene(seed, scenes.split, seconds=scenes.seconds, world=scenes.assets.world)
         if len(scene.things) <= things and any(is_wanted(q, wanted) for q in scene.questions):
-            return scene
+            return from_near(scene) if scenes.close else scene
     raise ValueError(f"no scene of {scenes.seconds} s with at most {things} things asks for {wanted!r}")
+
+
+def from_near(scene: toybox.Scene) -> toybox.Scene:
+    """The scene with its only thing in the middle and large, nothing in front of it, and its sounds from the beginning
+    of their seconds on. Where and when things are must not be asked of it."""
+    chance = random.Random(f"near {scene.split} {scene.seed}")
+    sounds = tuple(replace(one, onset=int(one.onset) + round(chance.uniform(0.0, 0.1), 3)) for one in scene.sounds)
+    if len(scene.things) != 1:
+        return replace(scene, sounds=sounds)
+    x, y = (round(0.5 + chance.uniform(-0.08, 0.08), 4) for _ in range(2))
+    thing = replace(
+        scene.things[0], size=round(chance.uniform(0.7, 0.98), 4), x=x, y=y, to_x=x, to_y=y, way="", place=""
+    )
+    around = replace(scene.surroundings, occluders=())
+    return replace(scene, things=(thing,), sounds=sounds, surroundings=around)
 
 
 class SceneBatches(SteppedBatches):

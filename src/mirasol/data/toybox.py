@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -43,9 +44,10 @@ class Stage:
 
 
 @lru_cache(maxsize=4)
-def opened_pack(folder: str, kinds: tuple[str, ...] = ()) -> toybox.AssetPack | None:
-    """An asset pack by its folder, with these of its kinds (empty: all), read once; None for an empty name."""
-    return toybox.AssetPack(folder, kinds) if folder else None
+def opened_pack(folder: str, kinds: tuple[str, ...] = (), **how: Any) -> toybox.AssetPack | None:
+    """An asset pack by its folder, with these of its kinds (empty: all), read once; None for an empty name. `how`: see
+    `AssetPack`."""
+    return toybox.AssetPack(folder, kinds, **how) if folder else None
 
 
 def is_wanted(question: toybox.Question, wanted: str) -> bool:

@@ -81,6 +81,8 @@ class Encoder(nn.Module):
             mask = embed.mask(real)
             tokens = embed(signal)
             tokens = self.vit(rearrange(tokens, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) n"), modality)
+            if summary := self.sizes.summary_tokens:  # they say something where there is something to see or to hear
+                mask = torch.cat([repeat(mask.any(dim=-1), "b s -> b s e", e=summary), mask], dim=2)
             found.append((rearrange(tokens, "(b s) n d -> b s n d", b=batch), mask))
         return Tokenized(*found[PICTURE], *found[SOUND], inputs.snippet_mask)
 

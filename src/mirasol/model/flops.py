@@ -125,7 +125,7 @@ def machine_weights(sizes: Sizes, inputs: int) -> int:
 
 def combiner_inputs(sizes: Sizes) -> int:
     """Tokens of one snippet that the combiner reads, its own queries left out."""
-    return sizes.tube_tokens + sizes.patch_tokens + PRESENCE
+    return sum(sizes.viewed_tokens) + PRESENCE
 
 
 def combiner_flops(sizes: Sizes, snippets: int) -> int:

@@ -98,6 +98,7 @@ class Tokenized:
 
     tubes         (B, S, Nv, D)    tube_mask   (B, S, Nv) bool, all false in a row without picture
     patches       (B, S, Na, D)    patch_mask  (B, S, Na) bool, all false in a row without sound
+    With `Sizes.vit_summary` the first of each are class and register tokens.
     snippet_mask  (B, S) bool, false for the padding at the end of a shorter row
     """
 
@@ -110,10 +111,11 @@ class Tokenized:
     def complete(self, sizes: Sizes, like: Tensor) -> Tokenized:
         """In the dtype and on the device of `like`; `ValueError` for tokens of other sizes."""
         found = (*self.tubes.shape[2:], *self.patches.shape[2:])
-        if found != (sizes.tube_tokens, sizes.av_width, sizes.patch_tokens, sizes.av_width):
+        tubes, patches = sizes.viewed_tokens
+        if found != (tubes, sizes.av_width, patches, sizes.av_width):
             raise ValueError(
-                f"expected {sizes.tube_tokens} tubes and {sizes.patch_tokens} patches of width {sizes.av_width} in "
-                f"each snippet, found {found}: make them with this model"
+                f"expected {tubes} tubes and {patches} patches of width {sizes.av_width} in each snippet, found "
+                f"{found}: make them with this model"
             )
         values = (getattr(self, f.name).to(like.device) for f in fields(self))
         return Tokenized(*(value.to(like) if value.is_floating_point() else value for value in values))

@@ -58,7 +58,7 @@ def full_state(sizes: Sizes, batch: int = 1) -> MirasolState:
         return tuple(Cache(floats(*shape), floats(*shape)) for _ in range(layers))
 
     if sizes.combiner == "causal":
-        per_snippet = sizes.tube_tokens + sizes.patch_tokens + PRESENCE + sizes.combined
+        per_snippet = sum(sizes.viewed_tokens) + PRESENCE + sizes.combined
         kept = (sizes.combiner_snippets - 1) * per_snippet
         combiner = CombinerState(caches=caches(sizes.combiner_layers, kept), numbers=whole(kept))
     elif sizes.memory:

@@ -167,7 +167,7 @@ class TuringCombiner(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.machine = make_machine(sizes, sizes.combiner_layers, sizes.tube_tokens + sizes.patch_tokens + 2)
+        self.machine = make_machine(sizes, sizes.combiner_layers, sum(sizes.viewed_tokens) + 2)
 
     def start(self, batch: int, like: Tensor) -> CombinerState:
         """An empty memory."""

@@ -111,7 +111,8 @@ class Sizes:
     vit_activation: str = "gelu_tanh"
     vit_layer_scale: bool = False  # a learned scale for each channel of what a block adds
     vit_pre_norm: bool = False  # a LayerNorm before the first block
-    vit_extra: int = 0  # learned tokens (class, registers) beside those of a snippet; they go no further than the ViT
+    vit_extra: int = 0  # learned tokens (class, registers) beside those of a snippet
+    vit_summary: bool = False  # the combiner reads what becomes of them, too; else they go no further than the ViT
     # Rows and columns of learned positions, and no LayerNorm on the tokens; empty: sine-cosine, and a LayerNorm.
     picture_grid: tuple[int, ...] = ()
     sound_grid: tuple[int, ...] = ()
@@ -212,6 +213,16 @@ class Sizes:
         return self.patch_grid[0] * self.patch_grid[1]
 
     @property
+    def summary_tokens(self) -> int:
+        """Class and register tokens of each modality that leave the ViT."""
+        return self.vit_extra if self.vit_summary else 0
+
+    @property
+    def viewed_tokens(self) -> tuple[int, int]:
+        """Tokens of a snippet's picture and of its sound that leave the ViT."""
+        return self.tube_tokens + self.summary_tokens, self.patch_tokens + self.summary_tokens
+
+    @property
     def small_grid(self) -> tuple[int, int]:
         """Patches of the low-resolution reconstruction target along height and width."""
         side = self.reconstruct_scale * self.reconstruct_patch
@@ -253,7 +264,7 @@ class Sizes:
         return {
             "tubes": self.tube_tokens,
             "patches": self.patch_tokens,
-            "vit": self.tube_tokens + self.patch_tokens,
+            "vit": sum(self.viewed_tokens),
             "combined": self.combined,
             "latents": self.combined,
             "memory": self.memory,

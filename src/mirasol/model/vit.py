@@ -2,8 +2,8 @@
 
 (B*S, N, D) tokens with a mask (B*S, N) -> (B*S, N, D). A learned modality embedding tells the two apart; the two
 modalities do not see each other here, fusing them is the combiner's work. Fields of `Sizes` (`vit_*`) make it any ViT
-with pre-norm blocks; what such a one has beside its patches (class and register tokens) is seen by them and goes no
-further.
+with pre-norm blocks. What such a one has beside its patches (class and register tokens) is seen by them and goes no
+further, or, with `Sizes.vit_summary`, comes out before them: (B*S, E + N, D).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Vit(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.modality_tokens = nn.Parameter(torch.empty(2, sizes.av_width))
-        self.extra = sizes.vit_extra
+        self.extra, self.left_out = sizes.vit_extra, sizes.vit_extra - sizes.summary_tokens
         if self.extra:
             self.extra_tokens = nn.Parameter(torch.empty(self.extra, sizes.av_width))
         self.pre_norm = layer_norm(sizes.av_width, sizes.vit_eps) if sizes.vit_pre_norm else nn.Identity()
@@ -44,4 +44,4 @@ class Vit(nn.Module):
         x = self.pre_norm(x)
         for block in self.blocks:
             x, _ = block(x, mask=keys)
-        return self.norm(x[:, self.extra :])
+        return self.norm(x[:, self.left_out :])

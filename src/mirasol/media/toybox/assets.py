@@ -16,7 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from mirasol.media.clip import MediaError
 from mirasol.media.toybox.scene import World
@@ -30,9 +30,17 @@ FADE = 0.03  # seconds
 class AssetPack:
     """The files of a pack, by kind in alphabetical order, and the world they make."""
 
-    def __init__(self, folder: str | Path, kinds: Collection[str] = ()) -> None:
-        """`kinds`: only these of the pack, such as those that another pack has, too; empty: all."""
+    def __init__(
+        self, folder: str | Path, kinds: Collection[str] = (), *, vary: bool = False, longest: float = LONGEST_SOUND
+    ) -> None:
+        """`kinds`: only these of the pack, such as those that another pack has, too; empty: all.
+
+        vary     each time a picture or a sound is used it is a little another one: turned, squeezed, darker, its
+                 colours paler; faster or slower, duller or brighter. For training on few of them.
+        longest  seconds of a sound that are used
+        """
         root = Path(folder)
+        self.vary, self.longest = vary, longest
         if not (root / "pictures").is_dir() or not (root / "sounds").is_dir():
             raise MediaError(f"{root}: expected an asset pack with folders `pictures` and `sounds`, found none")
         self.pictures = _by_kind(root / "pictures", PICTURES)
@@ -63,6 +71,8 @@ class AssetPack:
         picture = picture.crop(box)
         if rng.random() < 0.5:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if self.vary:
+            picture = varied_picture(picture, rng)
         width = min(max(1, round(picture.width * height / picture.height)), round(1.3 * height))
         rows = min(height, max(1, round(width * picture.height / picture.width)))
         sprite = np.zeros((height, width, 4), np.uint8)  # a wide picture sits in the middle of its height
@@ -71,18 +81,43 @@ class AssetPack:
         return sprite
 
     def sound(self, kind: str, rng: np.random.Generator, sample_rate: int = 16000) -> np.ndarray:
-        """One sound of the kind as (n,) float32 of peak 1, at most 0.75 s, beginning at once and fading out."""
+        """One sound of the kind as (n,) float32 of peak 1: its first `longest` seconds at most, faded out."""
         file = self.sounds[kind][int(rng.integers(len(self.sounds[kind])))]
         wave = _decode(file, sample_rate)
         peak = float(np.abs(wave).max()) if len(wave) else 0.0
         if peak < 1e-4:
             raise MediaError(f"{file}: expected something to hear, found silence: remove it")
         begin = int(np.argmax(np.abs(wave) > 0.05 * peak))
-        wave = wave[begin : begin + round(LONGEST_SOUND * sample_rate)]
+        wave = varied_sound(wave[begin:], rng) if self.vary else wave[begin:]
+        wave = wave[: round(self.longest * sample_rate)]
         wave = wave / np.abs(wave).max()
         fade = min(len(wave), round(FADE * sample_rate))
         wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
         return wave
+
+
+def varied_picture(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """An RGBA picture turned by up to 20 degrees, squeezed, of other brightness, contrast and strength of colours."""
+    picture = picture.rotate(rng.uniform(-20.0, 20.0), Image.Resampling.BILINEAR, expand=True)
+    width = max(1, round(picture.width * float(np.exp(rng.uniform(-0.25, 0.25)))))
+    picture = picture.resize((width, picture.height), Image.Resampling.BILINEAR)
+    clear = picture.getchannel("A")
+    colours = ImageEnhance.Color(picture.convert("RGB")).enhance(float(rng.choice((0.0, 0.4, 1.0, 1.0, 1.4))))
+    colours = ImageEnhance.Contrast(ImageEnhance.Brightness(colours).enhance(rng.uniform(0.6, 1.4))).enhance(
+        rng.uniform(0.7, 1.4)
+    )
+    picture = colours.convert("RGBA")
+    picture.putalpha(clear)
+    return picture.crop(clear.getbbox())
+
+
+def varied_sound(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A sound (n,) played at 0.8 to 1.25 of its speed, with its high or its low parts made stronger."""
+    speed = float(np.exp(rng.uniform(-0.22, 0.22)))
+    places = np.arange(0.0, len(wave) - 1, speed) if len(wave) > 1 else np.zeros(1)
+    wave = np.interp(places, np.arange(len(wave)), wave).astype(np.float32)
+    tilt = np.float32(rng.uniform(-0.7, 0.7))
+    return wave + tilt * np.concatenate([wave[:1], wave[:-1]])
 
 
 def _by_kind(folder: Path, endings: set[str]) -> dict[str, list[Path]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mirasol.media.toybox.assets import AssetPack
 
 WIDEST = 0.36  # of the frame width: a wider thing is made smaller
+CLOSE = 0.6  # of the frame height: a thing that is larger may take all of the width
 FADE = 0.08  # seconds in which a thing comes into view
 LOUDEST = 0.4  # peak of an event of gain 0
 MOST_HIDDEN = 0.3  # of a thing by what stands in front of it
@@ -155,7 +156,7 @@ def draw_sprite(thing: Thing, height: int, width: int, pack: AssetPack | None) -
     rows = max(8, round(thing.size * height))
     rng = np.random.default_rng((thing.look, 2))
     picture = pack.draw(thing.kind, rows, rng) if pack else draw_thing(thing.kind, thing.colour, rows, rng)
-    widest = round(WIDEST * width)
+    widest = round(WIDEST * width) if thing.size < CLOSE else width
     if picture.shape[1] > widest:
         fitted = (widest, max(1, round(picture.shape[0] * widest / picture.shape[1])))
         picture = np.asarray(Image.fromarray(picture).resize(fitted, Image.Resampling.BILINEAR))

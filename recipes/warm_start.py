@@ -76,7 +76,11 @@ def scenes_of(pack: str, part: str, kinds: str = "shared", *, learned: bool = Fa
 
 def stored(folder: Path, scenes: PackScenes, count: int) -> TokenStore:
     """The tokens of the first `count` scenes by the ViT of the model in `folder`; made where there are none yet."""
-    what = hashlib.sha256(f"{checkpoint.fingerprint(folder, VIEWING)} {scenes} {count}".encode()).hexdigest()[:12]
+    assets = scenes.assets
+    files = [file for part in (assets.pictures, assets.sounds) for found in part.values() for file in found]
+    pack = [(str(file), file.stat().st_size) for file in files]  # it may be made anew under the same name
+    what = f"{checkpoint.fingerprint(folder, VIEWING)} {scenes} {count} {pack}"
+    what = hashlib.sha256(what.encode()).hexdigest()[:12]
     path = HOME / f"tokens-{what}.safetensors"
     if not path.is_file():
 

@@ -4,6 +4,7 @@
     python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
     python benchmarks/bench_warm.py --nearest                                      what one nearest neighbour gets
     python benchmarks/bench_warm.py --blind                                        what a guess gets
+    python benchmarks/bench_warm.py --plot                                         docs/warm.png: the curves of arms
 
 On the way and at the end both answer scenes of `pack/held_out`, a source of pictures and sounds that training never
 meets, and new scenes of `pack/train`. Exact match; the kinds are those that both sources have. One thread. An arm that
@@ -204,6 +205,31 @@ def blind(options: argparse.Namespace) -> None:
         note({"what": "blind", "source": source, "scenes": options.scenes, **figures})
 
 
+def draw() -> None:
+    """docs/warm.png: of each arm's last run loss and exact match on the way."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    runs = {line["arm"]: line for line in lines if line["what"] == "curve"}
+    figure, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.6))
+    for colour, (arm, line) in zip(("#17697d", "#c4782a"), sorted(runs.items(), reverse=True), strict=False):
+        losses.plot([int(step) for step in line["text"]], list(line["text"].values()), color=colour, label=arm)
+        steps = [between["step"] for between in line["between"]]
+        for style, type in (("-", "seen"), ("--", "heard")):
+            right = [between[f"score/held_out/{type}"] for between in line["between"]]
+            rights.plot(steps, right, style, marker=".", color=colour, label=f"{arm}, {type}")
+    losses.set(xlabel="step", ylabel="loss of the text", yscale="log")
+    rights.set(xlabel="step", ylabel="exact match, source held out, %", ylim=(0, None))
+    for axis in (losses, rights):
+        axis.grid(alpha=0.25)
+        axis.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(ROOT / "docs/warm.png", dpi=110)
+
+
 def main() -> None:
     """Train and score an arm, or one of the yardsticks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -218,6 +244,7 @@ def main() -> None:
     parser.add_argument("--nearest", action="store_true")
     parser.add_argument("--side", type=int, default=168, help="--nearest: height and width of the pictures")
     parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--plot", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.arm:
@@ -226,6 +253,8 @@ def main() -> None:
         nearest(options)
     if options.blind:
         blind(options)
+    if options.plot:
+        draw()
 
 
 if __name__ == "__main__":

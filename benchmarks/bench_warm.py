@@ -1,6 +1,7 @@
 """Warm against cold: pretrained parts that are joined, and the same sizes all new, on the same scenes.
 
     python benchmarks/bench_warm.py --arm warm [--models models] [--pack pack]     recipes/warm_start.py, stage join
+    python benchmarks/bench_warm.py --arm tune --steps 100                         ... then stage tune, from there
     python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
     python benchmarks/bench_warm.py --nearest                                      what one nearest neighbour gets
     python benchmarks/bench_warm.py --blind                                        what a guess gets
@@ -103,9 +104,10 @@ def run(arm: str, options: argparse.Namespace) -> None:
 
 def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
     models = Path(options.models)
+    tuned = {"stage": "tune", "start_from": f"runs/warm-join-{options.seed}/model", "scenes": 20_000}
     recipe = warm_start.recipe(
-        vit=str(models / "dinov2-small"), text=str(models / "stories15m"), pack=options.pack, warm=arm == "warm",
-        seed=options.seed, steps=options.steps,
+        vit=str(models / "dinov2-small"), text=str(models / "stories15m"), pack=options.pack, warm=arm != "cold",
+        seed=options.seed, steps=options.steps, **(tuned if arm == "tune" else {}),
     )  # fmt: skip
     return replace(
         recipe, workers=0, threads=1, log_every=10, evaluate_every=100, save_every=50, max_hours=options.hours
@@ -213,7 +215,7 @@ def draw() -> None:
     import matplotlib.pyplot as plt
 
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    runs = {line["arm"]: line for line in lines if line["what"] == "curve"}
+    runs = {line["arm"]: line for line in lines if line["what"] == "curve" and line["arm"] != "tune"}
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.6))
     for colour, (arm, line) in zip(("#17697d", "#c4782a"), sorted(runs.items(), reverse=True), strict=False):
         losses.plot([int(step) for step in line["text"]], list(line["text"].values()), color=colour, label=arm)
@@ -233,7 +235,7 @@ def draw() -> None:
 def main() -> None:
     """Train and score an arm, or one of the yardsticks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arm", choices=("warm", "cold"))
+    parser.add_argument("--arm", choices=("warm", "tune", "cold"))
     parser.add_argument("--models", default="models", help="what tools/fetch_models.py made")
     parser.add_argument("--pack", default="pack", help="what tools/make_pack.py made")
     parser.add_argument("--seed", type=int, default=0)

@@ -124,7 +124,7 @@ def recipe(
             shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store, seed=seed
         )
 
-    rate = 2e-3 if stage == "join" else 2e-4
+    rate = 2e-3 if stage == "join" else 2e-5  # of Muon, whose steps are long: 2e-4 takes the ViT apart
     return Run(
         name=f"warm-{stage}-{seed}" if warm else f"cold-{seed}",
         sizes=sizes,

@@ -208,14 +208,15 @@ def blind(options: argparse.Namespace) -> None:
 
 
 def draw() -> None:
-    """docs/warm.png: of each arm's last run loss and exact match on the way."""
+    """docs/warm.png: of each arm's longest run loss and exact match on the way."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    runs = {line["arm"]: line for line in lines if line["what"] == "curve" and line["arm"] != "tune"}
+    curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
+    runs = {line["arm"]: line for line in sorted(curves, key=lambda line: len(line["text"]))}
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.6))
     for colour, (arm, line) in zip(("#17697d", "#c4782a"), sorted(runs.items(), reverse=True), strict=False):
         losses.plot([int(step) for step in line["text"]], list(line["text"].values()), color=colour, label=arm)

@@ -1,9 +1,10 @@
 """Warm against cold: pretrained parts that are joined, and the same sizes all new, on the same scenes.
 
     python benchmarks/bench_warm.py --arm warm [--models models] [--pack pack]     recipes/warm_start.py, stage join
-    python benchmarks/bench_warm.py --arm tune --steps 100                         ... then stage tune, from there
+    python benchmarks/bench_warm.py --arm tune --steps 100 --from runs/bench-warm-0-300/model     ... then stage tune
     python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
     python benchmarks/bench_warm.py --nearest                                      what one nearest neighbour gets
+    python benchmarks/bench_warm.py --linear                                       what a linear layer gets
     python benchmarks/bench_warm.py --blind                                        what a guess gets
     python benchmarks/bench_warm.py --plot                                         docs/warm.png: the curves of arms
 
@@ -34,7 +35,7 @@ sys.path.insert(0, str(ROOT / "recipes"))
 
 import warm_start  # noqa: E402
 
-from mirasol.data.scenes import PackScenes  # noqa: E402
+from mirasol.data.scenes import PackScenes, make_tokens  # noqa: E402
 from mirasol.evaluate.toybox import percentages, score_these  # noqa: E402
 from mirasol.media.toybox import AssetPack  # noqa: E402
 from mirasol.model.inputs import silence_before  # noqa: E402
@@ -79,7 +80,7 @@ def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both")
 def run(arm: str, options: argparse.Namespace) -> None:
     """Trains an arm, or goes on with it, and scores what it has become."""
     recipe = arm_recipe(arm, options)
-    out = Path("runs") / recipe.name
+    out = Path("runs") / f"bench-{arm}-{options.seed}-{options.steps}{f'-{options.rate:g}' if options.rate else ''}"
 
     def evaluate(model: Mirasol, tokenizer: Any) -> dict[str, float]:
         return scores(model, Text(tokenizer), options.pack, options.scenes_between)
@@ -95,7 +96,8 @@ def run(arm: str, options: argparse.Namespace) -> None:
         note(
             {
                 "what": "scores", "arm": arm, "seed": options.seed, "step": max(curve), "steps": options.steps,
-                "row": row, "parameters": count_parameters(model), "hours": round((time.monotonic() - begun) / 3600, 3),
+                "rate": recipe.optimisation.rate, "row": row, "parameters": count_parameters(model),
+                "hours": round((time.monotonic() - begun) / 3600, 3),
                 **scores(model, text, options.pack, options.scenes, row),
             }
         )  # fmt: skip
@@ -104,10 +106,10 @@ def run(arm: str, options: argparse.Namespace) -> None:
 
 def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
     models = Path(options.models)
-    tuned = {"stage": "tune", "start_from": f"runs/warm-join-{options.seed}/model", "scenes": 20_000}
+    tuned: dict[str, Any] = {"stage": "tune", "start_from": options.start, "scenes": 20_000}
     recipe = warm_start.recipe(
         vit=str(models / "dinov2-small"), text=str(models / "stories15m"), pack=options.pack, warm=arm != "cold",
-        seed=options.seed, steps=options.steps, **(tuned if arm == "tune" else {}),
+        seed=options.seed, steps=options.steps, rate=options.rate, **(tuned if arm == "tune" else {}),
     )  # fmt: skip
     return replace(
         recipe, workers=0, threads=1, log_every=10, evaluate_every=100, save_every=50, max_hours=options.hours
@@ -180,6 +182,56 @@ def sound_features(model: Mirasol, pack: AssetPack) -> tuple[dict[str, Tensor], 
     return {**summaries(found), "mel": torch.stack(plain)}, kinds
 
 
+def linear(options: argparse.Namespace) -> None:
+    """A linear layer on what the frozen ViT makes of the scenes with one thing: learned from those that `join` learns
+    from, asked about those of the other source. It bounds what joining can bring to light."""
+    models = Path(options.models)
+    folder = warm_start.start(str(models / "dinov2-small"), str(models / "stories15m"), options.seed)
+    learned, asked = warm_start.scenes_of(options.pack, "train", learned=True), sources(options.pack)["held_out"]
+    count = 3_000  # as the recipe stores
+    stores = {learned: (warm_start.stored(folder, learned, count), count)}
+    stores[asked] = (make_tokens(Mirasol.load(folder), asked, options.scenes), options.scenes)
+    for what, part in (("seen", "tubes"), ("heard", "patches")):
+        found = []
+        for shown, (store, of) in stores.items():
+            answers = {number: answer_alone(shown, number, what) for number in range(of)}
+            numbers = [number for number, answer in answers.items() if answer]
+            tokens = getattr(store, part)[numbers, 0].float()
+            found.append((summaries([tokens]), [answers[number] for number in numbers]))
+        (known, answers_known), (new, truths) = found
+        kinds = sorted(set(answers_known))
+        labels = torch.tensor([kinds.index(kind) for kind in answers_known])
+        for name in known:
+            mean, spread = known[name].mean(dim=0), known[name].std(dim=0) + 1e-5
+            layer = fitted((known[name] - mean) / spread, labels, len(kinds))
+            best = layer((new[name] - mean) / spread).argmax(dim=-1).tolist()
+            right = sum(truth == kinds[at] for truth, at in zip(truths, best, strict=True))
+            note(
+                {
+                    "what": "linear", "type": what, "features": name, "right": right, "asked": len(truths),
+                    "known": len(labels), "percent": round(100 * right / len(truths), 1),
+                }
+            )  # fmt: skip
+
+
+def answer_alone(shown: PackScenes, number: int, what: str) -> str:
+    """The answer to the question of this type in a scene with one thing, or nothing."""
+    scene = shown.scene(number)
+    return next((q.answer for q in scene.questions if q.type == what and len(scene.things) == 1), "")
+
+
+def fitted(features: Tensor, labels: Tensor, kinds: int) -> torch.nn.Linear:
+    """A linear layer after 200 steps of AdamW on all at once."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(features.shape[1], kinds)
+    optimizer = torch.optim.AdamW(layer.parameters(), 3e-3, weight_decay=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        F.cross_entropy(layer(features), labels, label_smoothing=0.1).backward()
+        optimizer.step()
+    return layer
+
+
 class Fixed:
     """Stands in the place of a generator where a pack picks a file: this one."""
 
@@ -239,6 +291,8 @@ def main() -> None:
     parser.add_argument("--arm", choices=("warm", "tune", "cold"))
     parser.add_argument("--models", default="models", help="what tools/fetch_models.py made")
     parser.add_argument("--pack", default="pack", help="what tools/make_pack.py made")
+    parser.add_argument("--from", dest="start", default="", help="--arm tune: the model that --arm warm has made")
+    parser.add_argument("--rate", type=float, default=0.0, help="of Muon; 0: that of the recipe")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--hours", type=float, default=0.0, help="end the arm after so long; 0: never")
@@ -246,14 +300,19 @@ def main() -> None:
     parser.add_argument("--scenes-between", type=int, default=100, help="... and every 100 steps")
     parser.add_argument("--nearest", action="store_true")
     parser.add_argument("--side", type=int, default=168, help="--nearest: height and width of the pictures")
+    parser.add_argument("--linear", action="store_true")
     parser.add_argument("--blind", action="store_true")
     parser.add_argument("--plot", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.arm == "tune" and not (Path(options.start) / "config.json").is_file():
+        parser.error(f"--arm tune begins with what --arm warm has made; found no model in --from {options.start!r}")
     if options.arm:
         run(options.arm, options)
     if options.nearest:
         nearest(options)
+    if options.linear:
+        linear(options)
     if options.blind:
         blind(options)
     if options.plot:

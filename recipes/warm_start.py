@@ -104,6 +104,7 @@ def recipe(
     scenes: int = 3_000,
     clips: int = 16,
     steps: int = 300,
+    rate: float = 0.0,  # of Muon; 0: what the stage has
     seed: int = 0,
 ) -> Run:
     if stage not in ("join", "tune"):
@@ -124,7 +125,7 @@ def recipe(
             shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store, seed=seed
         )
 
-    rate = 2e-3 if stage == "join" else 2e-5  # of Muon, whose steps are long: 2e-4 takes the ViT apart
+    rate = rate or (2e-3 if stage == "join" else 2e-5)  # 2e-4 takes the ViT apart (docs/LOG.md)
     return Run(
         name=f"warm-{stage}-{seed}" if warm else f"cold-{seed}",
         sizes=sizes,

@@ -57,6 +57,7 @@ def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> 
     for more in ({}, {"lora": 2}):
         tune = recipe.recipe(start_from=str(model), stage="tune", **more, **COMMON)
         assert not tune.frozen
+        assert 0 < tune.optimisation.rate <= run.optimisation.rate / 50, "what is pretrained moves by little"
         assert not isinstance(tune.batches(0, 1).batch(0).inputs, Tokenized)
         tuned = train(tune, Path(f"tune{len(more)}"))
         assert tuned is not None
@@ -70,6 +71,8 @@ def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> 
 def test_cold_has_the_same_sizes_scenes_and_questions_and_nothing_pretrained(recipe: ModuleType) -> None:
     warm, cold = (recipe.recipe(vit="vit", text="text", warm=warm, **COMMON) for warm in (True, False))
     assert cold.sizes == warm.sizes
+    assert cold.optimisation == warm.optimisation
+    assert recipe.recipe(vit="vit", text="text", rate=3e-4, **COMMON).optimisation.rate == 3e-4
     assert (cold.start_from, cold.frozen) == ("", ())
     for step in range(2):
         one, other = warm.batches(0, 2).batch(step), cold.batches(0, 2).batch(step)

@@ -17,7 +17,7 @@ from mirasol.train.config import Optimisation, Run
 LOG = [
     {"step": 20, "loss": 6.5, "text": 6.25, "latent": 0.125, "hours": 0.5},
     {"step": 40, "loss": 3.0625, "text": 2.03125, "latent": 0.515625, "hours": 1.25},
-    {"step": 40, "score/overall": 51.25, "score/heard": 75.0},
+    {"step": 40, "score/overall": 51.25, "score/heard": 75.0, "score/heard/questions": 32},
 ]
 
 
@@ -32,7 +32,8 @@ def test_what_was_measured_is_there(tmp_path: Path) -> None:
     assert text == (tmp_path / "README.md").read_text()
     for told in (
         f"{count_parameters(Mirasol(REMEMBERING_SIZES)):,} parameters", "steps: 40 of 60 planned", "hours: 1.25",
-        "| text | 2.0312 |", "| latent | 0.5156 |", "| heard | 75.0 |", f"torch {torch.__version__}", "seed 7",
+        "| text | 2.0312 |", "| latent | 0.5156 |", "| heard | 75.0 |", "| heard/questions | 32 |",
+        f"torch {torch.__version__}", "seed 7",
         "`priority` combiner, a memory of 5 tokens", "36x24 pixels",
     ):  # fmt: skip
         assert told in text, told
@@ -64,6 +65,16 @@ def test_what_people_add_is_printed() -> None:
         "| old model | runs/a | not stated |", "`encoder.vit`", "`a/model`",
     ):  # fmt: skip
         assert told in text, told
+
+
+def test_many_frozen_parameters_are_told_in_short() -> None:
+    blocks = [f"decoder.blocks.{number}.{part}.weight" for number in range(13) for part in ("norm", "mlp.up")]
+    frozen = (*blocks, "encoder.vit.blocks.3.mlp.up.weight", "encoder.tubes", "encoder.tubes_more", "encoder.vit")
+    line = next(one for one in card(make_run(frozen=frozen), LOG, About()).splitlines() if "did not learn" in one)
+    assert line.split(": ")[1].replace("`", "").split(", ") == [
+        "decoder.blocks.*.norm.weight", "decoder.blocks.*.mlp.up.weight", "encoder.tubes", "encoder.tubes_more",
+        "encoder.vit",
+    ]  # fmt: skip
 
 
 def test_errors(tmp_path: Path) -> None:

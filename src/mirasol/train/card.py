@@ -135,11 +135,17 @@ def training_text(run: Run, log: list[dict[str, Any]], about: About) -> str:
     if run.start_from:
         lines.append(f"- began with the weights of `{Path(*Path(run.start_from).parts[-2:])}`")
     if run.frozen:
-        lines.append(f"- did not learn: {', '.join(f'`{name}`' for name in run.frozen)}")
+        lines.append(f"- did not learn: {', '.join(f'`{name}`' for name in in_short(run.frozen))}")
     found = ", ".join(f"{name} {version_of(name)}" for name in PACKAGES if version_of(name))
     lines.append(f"- versions: Python {platform.python_version()}, {found}")
     losses = "\n".join(f"| {name} | {last[name]:.4f} |" for name in LOSSES if name in last)
     return "\n".join(lines) + f"\n\n| at step {done:,} | mean since the line before |\n|---|---:|\n{losses}"
+
+
+def in_short(names: tuple[str, ...]) -> list[str]:
+    """Names of parameters, or their beginnings: the number of a block as `*`, and none that begins with another."""
+    short = list(dict.fromkeys(re.sub(r"\.\d+(?=\.)", ".*", name) for name in names))
+    return [name for name in short if not any(name.startswith(f"{other}.") for other in short)]
 
 
 def version_of(package: str) -> str:
@@ -156,7 +162,10 @@ def results_text(log: list[dict[str, Any]]) -> str:
     if line is None:
         return "None were taken during training."
     scores = {name.removeprefix("score/"): value for name, value in line.items() if name.startswith("score/")}
-    rows = "\n".join(f"| {one_line(name)} | {value:.1f} |" for name, value in scores.items())
+    rows = "\n".join(
+        f"| {one_line(name)} | {value if isinstance(value, int) else f'{value:.1f}'} |"
+        for name, value in scores.items()
+    )
     return f"Taken during training, at step {line['step']:,}:\n\n| score | value |\n|---|---:|\n{rows}"
 
 

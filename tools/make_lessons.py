@@ -198,8 +198,9 @@ def mixed(waves: list[np.ndarray], chance: random.Random) -> np.ndarray:
     return (wave + noise * 10 ** chance.uniform(-5.0, -2.3)).clip(-1, 1)
 
 
-def told(what: str, done: int, of: int) -> None:
-    if done % 1_000 == 0 or done == of:
+def told(what: str, done: int, of: int, more: int = 1) -> None:
+    """Says how far it is, each time that another thousand is done."""
+    if done // 1_000 > (done - more) // 1_000 or done == of:
         print(f"{what}: {done} of {of}", flush=True)
 
 
@@ -210,7 +211,7 @@ def picture_lessons(paths: list[Path], held: list[np.ndarray], most: int) -> dic
         part = torch.from_numpy(np.stack(batch))
         pixels.append(part)
         taught.append(teacher(part.permute(0, 3, 1, 2).float()).half())
-        told("pictures", min(most, 32 * len(pixels)), most)
+        told("pictures", min(most, 32 * len(pixels)), most, 32)
         if 32 * len(pixels) >= most:
             break
     return {"pixels": torch.cat(pixels), "taught": torch.cat(taught)}

@@ -1,0 +1,43 @@
+"""Show a model films of real things and let it name what it sees and hears, from a source it was not trained on:
+
+    python examples/ask_real_things.py MODEL [PACK]
+
+MODEL is what recipes/warm_start.py has trained, PACK what tools/make_pack.py made (pack); see docs/warm_start.md. It
+learned from films of one second, so one second is what it is asked about.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import mirasol
+from mirasol.data.scenes import PackScenes
+from mirasol.media import toybox
+
+FILMS = 20
+
+
+def main(folder: str, pack: str = "pack") -> None:
+    model = mirasol.load(folder)
+    known, held_out = (PackScenes(str(Path(pack) / part)) for part in ("train", "held_out"))
+    both = tuple(kind for kind in held_out.assets.world.kinds if kind in known.assets.world.kinds)
+    shown = PackScenes(str(Path(pack) / "held_out"), both, split="test")
+    right = asked = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        for number in range(FILMS):
+            film = Path(temporary) / f"{number}.mp4"
+            scene = shown.scene(number)
+            toybox.write_file(scene, film, pack=shown.assets)
+            wanted = dict(shown.pairs(number))
+            for answer in mirasol.ask(film, list(wanted), model, end=1.0):
+                hit = answer.answer == wanted[answer.question]
+                right, asked = right + hit, asked + 1
+                print(
+                    f"{'right' if hit else 'wrong'}: {answer.question} {answer.answer} ({answer.confidence:.0%} sure; "
+                    f"it is {wanted[answer.question]})"
+                )
+    print(f"{right} of {asked} right")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -49,6 +49,7 @@ def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> 
     before = dict(Mirasol.load(run.start_from).named_parameters())
     model = train(run, Path("out"))
     assert model is not None
+    assert run.limits in (model / "README.md").read_text(encoding="utf-8"), "the card says what it cannot do"
     after = dict(Mirasol.load(model).named_parameters())
     changed = {name for name in names if not torch.equal(before[name], after[name])}
     assert not [name for name in changed if name.startswith(run.frozen)]

@@ -54,6 +54,7 @@ class Run:
     tokenizer: Any  # () -> tokenizers.Tokenizer
     evaluate: dict[str, Any] = field(default_factory=dict)  # what to score during training; see the CLI
     data: str = ""  # what it learns from, in words, for the model card
+    limits: str = ""  # ... and what the model cannot do
     seed: int = 0
     build: Callable[[Sizes], Mirasol] = Mirasol  # makes the model, all random; for experiments with other parts
 

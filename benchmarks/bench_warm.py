@@ -81,9 +81,11 @@ def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both")
 def run(arm: str, options: argparse.Namespace) -> None:
     """Trains an arm, or goes on with it, and scores what it has become."""
     recipe = arm_recipe(arm, options)
-    taught = f"-{Path(options.start).name}" if arm == "warm" and options.start else ""
-    rate = f"-{options.rate:g}" if options.rate else ""
-    out = Path("runs") / f"bench-{arm}{taught}-{options.seed}-{options.steps}{rate}"
+    name = f"{arm}-{Path(options.start).name}" if arm == "warm" and options.start else arm
+    how = f"-{options.rate:g}" if options.rate else ""
+    if options.start:  # another beginning is another run
+        how += f"-{checkpoint.fingerprint(Path(options.start), ('',))[:6]}"
+    out = Path("runs") / f"bench-{name}-{options.seed}-{options.steps}{how}"
 
     def evaluate(model: Mirasol, tokenizer: Any) -> dict[str, float]:
         return scores(model, Text(tokenizer), options.pack, options.scenes_between)
@@ -98,13 +100,14 @@ def run(arm: str, options: argparse.Namespace) -> None:
     for row in ("both", "question"):
         note(
             {
-                "what": "scores", "arm": arm + taught, "seed": options.seed, "step": max(curve), "steps": options.steps,
-                "rate": recipe.optimisation.rate, "row": row, "parameters": count_parameters(model),
+                "what": "scores", "arm": name, "seed": options.seed, "step": max(curve), "steps": options.steps,
+                "from": options.start, "rate": recipe.optimisation.rate, "row": row,
+                "parameters": count_parameters(model),
                 "hours": round((time.monotonic() - begun) / 3600, 3),
                 **scores(model, text, options.pack, options.scenes, row),
             }
         )  # fmt: skip
-    note({"what": "curve", "arm": arm + taught, "seed": options.seed, "text": curve, "between": list(between.values())})
+    note({"what": "curve", "arm": name, "seed": options.seed, "text": curve, "between": list(between.values())})
 
 
 def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
@@ -318,6 +321,8 @@ def main() -> None:
     parser.add_argument("--plot", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.start and options.arm not in ("warm", "tune") and not options.linear:
+        parser.error("--from goes with --arm warm, --arm tune and --linear")
     if (options.arm == "tune" or options.start) and not (Path(options.start) / "config.json").is_file():
         parser.error(f"expected a model to begin with in --from, found none in {options.start!r}")
     if options.arm:

@@ -134,7 +134,7 @@ def recipe(
         tokenizer=tokenizer,
         data=f"{scenes} one-second scenes of {pack}/train, {kinds} kinds",
         limits="It learned on films of one second with one to three things: of a longer one, ask about one second. "
-        "Most pictures and sounds of other sources it names wrongly (docs/warm_start.md has the figures).",
+        "In our runs it named most pictures and sounds of another source wrongly (docs/warm_start.md).",
         seed=seed,
         start_from=str(folder) if warm else "",
         frozen=kept_as_they_are(folder) if joining else (),

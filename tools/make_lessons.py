@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from make_pack import PICTURES, SOUNDS, alike, archive_of, look, picture
+from make_pack import PICTURES, SOUNDS, alike, archive_of, look, opened, picture
 from pack_sources import HELD_OUT, LESSONS, PACKAGES
 from PIL import Image
 from safetensors.torch import save_file
@@ -61,16 +61,11 @@ def unpacked(cache: Path, folder: Path) -> None:
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel:
                 wheel.extractall(out, [one for one in wheel.namelist() if one.lower().endswith((*PICTURES, *SOUNDS))])
-        elif archive.suffix == ".tgz":
-            with tarfile.open(archive) as ball:
-                extract(ball, out)
         else:
-            told = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-            with (
-                subprocess.Popen(told, stdout=subprocess.PIPE) as stream,
-                tarfile.open(fileobj=stream.stdout, mode="r|") as inner,
-            ):
-                extract(inner, out)
+            with opened(archive) as files:
+                for member in files:
+                    if member.isfile() and member.name.lower().endswith((*PICTURES, *SOUNDS)):
+                        files.extract(member, out, filter="data")
 
 
 def worth_seeing(path: Path) -> bool:
@@ -78,12 +73,6 @@ def worth_seeing(path: Path) -> bool:
     roles = {what for name in PACKAGES if f"/{name}/" in path.as_posix() for _, what in PACKAGES[name].places}
     again = re.search(r"-1f3f[b-f]|/black/|/sheets", path.as_posix().lower())
     return path.suffix.lower() in PICTURES and bool(roles & {"pictures", "both", "clip-art", "emoji"}) and not again
-
-
-def extract(archive: tarfile.TarFile, out: Path) -> None:
-    for member in archive:
-        if member.isfile() and member.name.lower().endswith((*PICTURES, *SOUNDS)):
-            archive.extract(member, out, filter="data")
 
 
 def shown(path: Path, held: list[np.ndarray]) -> np.ndarray | None:

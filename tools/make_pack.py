@@ -35,6 +35,7 @@ import tempfile
 import warnings
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -70,22 +71,30 @@ def archive_of(name: str, cache: Path) -> Path:
     return found
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """The files of a package of Debian or npm, to be read one after the other."""
+    if path.suffix != ".deb":
+        with tarfile.open(path) as archive:
+            yield archive
+        return
+    told = ["dpkg-deb", "--fsys-tarfile", str(path)]
+    with (
+        subprocess.Popen(told, stdout=subprocess.PIPE) as stream,
+        tarfile.open(fileobj=stream.stdout, mode="r|") as archive,
+    ):
+        yield archive
+
+
 def fetch(name: str, cache: Path) -> Path:
     """The files of a package that are wanted, unpacked under `cache`."""
     found = archive_of(name, cache)
     folder = cache / name
     shutil.rmtree(folder, ignore_errors=True)
-    if found.suffix == ".deb":
-        told = ["dpkg-deb", "--fsys-tarfile", str(found)]
-        with (
-            subprocess.Popen(told, stdout=subprocess.PIPE) as stream,
-            tarfile.open(fileobj=stream.stdout, mode="r|") as archive,
-        ):
-            unpack(archive, name, folder)
-    elif found.suffix == ".whl":
+    if found.suffix == ".whl":
         shutil.unpack_archive(found, folder, "zip")
     else:
-        with tarfile.open(found) as archive:
+        with opened(found) as archive:
             unpack(archive, name, folder)
     return folder
 

@@ -100,26 +100,14 @@ PACKAGES = {
         )),
     ),
 }  # fmt: skip
-# More sounds, without kinds, that tools/make_lessons.py lets a teacher hear.
+# More sounds, without kinds, that tools/make_lessons.py lets a teacher hear: all that lie in these.
 LESSONS = {
-    "megaglest-data": Package(
-        "ed4783d9fc78e201a548b266f7c30325eb16cfd58a20bf4597dd6e622f84a07e", 242, (("usr/share/games/megaglest", ""),)
-    ),
-    "scorched3d-data": Package(
-        "b0be0a6d561966a62b1f135e0e6f5681c85f12e34ecad5777cb1af9fbcb7f1da", 32,
-        (("usr/share/games/scorched3d/data/globalmods", ""),),
-    ),
-    "lugaru-data": Package(
-        "6a25e8d2d7c2d94b7873669d1f52137b2ba56e86ba5c2f08fefeacd65e526023", 34, (("usr/share/games/lugaru/Sounds", ""),)
-    ),
-    "pekka-kana-2-data": Package(
-        "41dce7c9c204f2ee2517e338239a8c7a4097aa4c4e4473941ce199edf4da7a06", 5,
-        (("usr/share/games/pekka-kana-2/data", ""),),
-    ),
-    "lmms-common": Package(
-        "7d9aa55dd05f11edc57104203ee1c350e3e41f8936ab3741da2bb1158fd46c37", 8, (("usr/share/lmms/samples", ""),)
-    ),
-}  # fmt: skip
+    "megaglest-data": Package("ed4783d9fc78e201a548b266f7c30325eb16cfd58a20bf4597dd6e622f84a07e", 242, ()),
+    "scorched3d-data": Package("b0be0a6d561966a62b1f135e0e6f5681c85f12e34ecad5777cb1af9fbcb7f1da", 32, ()),
+    "lugaru-data": Package("6a25e8d2d7c2d94b7873669d1f52137b2ba56e86ba5c2f08fefeacd65e526023", 34, ()),
+    "pekka-kana-2-data": Package("41dce7c9c204f2ee2517e338239a8c7a4097aa4c4e4473941ce199edf4da7a06", 5, ()),
+    "lmms-common": Package("7d9aa55dd05f11edc57104203ee1c350e3e41f8936ab3741da2bb1158fd46c37", 8, ()),
+}
 RESOURCES = ("explore_farm_animals", "instruments", "lang")  # files of gcompris to unpack
 # Files whose name misleads, or that are drawn in a way that does not show the kind.
 WRONG = {

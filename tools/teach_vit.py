@@ -19,6 +19,7 @@ import json
 import math
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from mirasol.model.signals import PIXEL_MEAN, PIXEL_STD, snippet_spectrograms
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 from mirasol.model.vit import PICTURE, SOUND
+from mirasol.warm.joining import REPORT, Joined, Report
 
 TEACHERS = (
     {"part": "teacher", "name": "EfficientNet-lite2 (ImageNet)", "family": "efficientnet", "licence": "Apache-2.0"},
@@ -168,7 +170,7 @@ def main() -> None:
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has instructions for it")
     given = parser.parse_args()
     for path in (
-        given.start / "init.json",
+        given.start / REPORT,
         given.lessons / "pictures.safetensors",
         given.lessons / "sounds.safetensors",
     ):
@@ -186,14 +188,16 @@ def main() -> None:
         )
     making = given.out.with_name(f"{given.out.name}.part")
     shutil.rmtree(making, ignore_errors=True)
-    shutil.copytree(given.start, making)
+    making.mkdir(parents=True)
     pictures, sounds = (load_file(given.lessons / f"{name}.safetensors") for name in ("pictures", "sounds"))
     teach(
         model, pictures, sounds, making / "lessons.jsonl", steps=given.steps, rate=given.rate, each=given.each,
         seed=given.seed, bfloat16=given.bfloat16,
     )  # fmt: skip
+    report = Report(**json.loads((given.start / REPORT).read_text(encoding="utf-8")))
     model.sources = [*model.sources, *TEACHERS]
-    model.save(making, text.tokenizer)
+    notes = (*report.notes, f"tubes, patches and ViT were taught by {' and '.join(one['name'] for one in TEACHERS)}")
+    Joined(model, text.tokenizer, replace(report, sources=tuple(model.sources), notes=notes)).save(making)
     making.rename(given.out)
 
 

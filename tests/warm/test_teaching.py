@@ -78,6 +78,10 @@ def test_only_what_views_learns_and_the_teachers_are_named(
     assert loaded_names(out) == loaded_names(start), "the recipe knows what to freeze"
     parts = [source["part"] for source in Mirasol.load(out).sources]
     assert parts == ["text", "vit", "teacher", "teacher"]
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert all(
+        name in card for name in ("| teacher | EfficientNet-lite2 (ImageNet) |", "| teacher | YAMNet (AudioSet) |")
+    )
     lines = [json.loads(line) for line in (out / "lessons.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [20, 40]
     assert lines[1]["seen"] < lines[0]["seen"]

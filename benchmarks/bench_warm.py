@@ -196,7 +196,7 @@ def linear(options: argparse.Namespace) -> None:
         options.start or warm_start.start(str(models / "dinov2-small"), str(models / "stories15m"), options.seed)
     )
     learned, asked = warm_start.scenes_of(options.pack, "train", learned=True), sources(options.pack)["held_out"]
-    count = 3_000  # as the recipe stores
+    count = 4_000  # as the recipe stores
     stores = {learned: (warm_start.stored(folder, learned, count), count)}
     stores[asked] = (make_tokens(Mirasol.load(folder), asked, options.scenes), options.scenes)
     for what, part in (("seen", "tubes"), ("heard", "patches")):
@@ -204,7 +204,7 @@ def linear(options: argparse.Namespace) -> None:
         for shown, (store, of) in stores.items():
             answers = {number: answer_alone(shown, number, what) for number in range(of)}
             numbers = [number for number, answer in answers.items() if answer]
-            tokens = getattr(store, part)[numbers, 0].float()
+            tokens = getattr(store.inputs(numbers), part)[:, 0]
             found.append((summaries([tokens]), [answers[number] for number in numbers]))
         (known, answers_known), (new, truths) = found
         kinds = sorted(set(answers_known))
@@ -256,8 +256,8 @@ def blind(options: argparse.Namespace) -> None:
     for source, shown in sources(options.pack).items():
         exact: dict[str, Counter[str]] = defaultdict(Counter)
         for number in range(2_000):
-            for text, answer in learned.pairs(number):
-                exact[text][answer] += 1
+            for question in learned.questions(number):
+                exact[question.text][question.answer] += 1
         right: dict[str, list[bool]] = defaultdict(list)
         for number in range(options.scenes):
             for question in shown.scene(number).questions:

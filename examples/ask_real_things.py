@@ -28,7 +28,7 @@ def main(folder: str, pack: str = "pack") -> None:
             film = Path(temporary) / f"{number}.mp4"
             scene = shown.scene(number)
             toybox.write_file(scene, film, pack=shown.assets)
-            wanted = dict(shown.pairs(number))
+            wanted = {question.text: question.answer for question in shown.questions(number)}
             for answer in mirasol.ask(film, list(wanted), model, end=1.0):
                 hit = answer.answer == wanted[answer.question]
                 right, asked = right + hit, asked + 1

@@ -1,5 +1,5 @@
 """A model that starts from what others have learned: DINOv2 ViT-S/14 sees, and reads the spectrogram as a grey picture;
-stories15M answers. In two stages, on one-second scenes of real pictures and sounds (docs/warm_start.md):
+stories15M answers. In two stages, on scenes of one to three seconds with real pictures and sounds (docs/warm_start.md):
 
     python tools/fetch_models.py models && python tools/make_pack.py pack
     mirasol train recipes/warm_start.py --out runs/join                       what joins the parts learns, and the words
@@ -8,12 +8,13 @@ stories15M answers. In two stages, on one-second scenes of real pictures and sou
     mirasol train recipes/warm_start.py --set warm=false --out runs/cold      the same sizes, scenes and order, all new
 
 `join` begins with a folder that `mirasol init` made (`--from`), or makes one of the models in `vit` and `text`. The ViT
-does not learn there, so it sees each scene once: its tokens, 0.14 MB a scene, lie in `runs/warm_start`. The questions
+does not learn there, so it sees each scene once: its tokens, 0.14 MB a second, lie in `runs/warm_start`. The questions
 are what is seen, what is heard, and which of three things made the sound; the kinds are those that `pack/held_out`, the
 other source, has, too (`kinds=all`: all 244).
 """
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from mirasol.warm import join, loaded_names
 HOME = Path("runs/warm_start")
 VIEWING = ("encoder.tubes", "encoder.patches", "encoder.vit")
 WORDS = ("decoder.embed.weight", "lm_head.weight")
+PLAN = ((1, "seen"), (3, "which"), (1, "heard"), (3, "which"), (1, "seen"))  # things, and a type that is asked
+SECONDS = (1, 1, 2, 3)
+OFTEN = (("qabcs", 6),)  # most pictures of this package are photographs, as those of pack/held_out; others are drawn
 GATE = 1.0  # of cross-attention at the start of `join`: tanh 0.76, open
 SIZES = Sizes(
     frame_rate=1.0, frames=1, height=168, width=168, hop=160, window=400, mels=70, patch=(14, 10),
@@ -64,14 +68,15 @@ def kept_as_they_are(folder: Path) -> tuple[str, ...]:
 
 def scenes_of(pack: str, part: str, kinds: str = "shared", *, learned: bool = False) -> PackScenes:
     """The scenes of pack/train or pack/held_out; "shared" are the kinds that both have. Those that are learned from
-    show each picture and sound a little changed every time."""
+    last longer, have three things more often, and show each picture and sound a little changed every time."""
     chosen: tuple[str, ...] = ()
     if kinds == "shared":
         both = [PackScenes(str(Path(pack) / name)).assets.world.kinds for name in ("train", "held_out")]
         chosen = tuple(kind for kind in both[0] if kind in both[1])
     elif kinds != "all":
         raise ValueError(f"expected kinds=shared or kinds=all, found {kinds!r}")
-    return PackScenes(str(Path(pack) / part), chosen, "train" if learned else "test", vary=learned)
+    shown = PackScenes(str(Path(pack) / part), chosen, "train" if learned else "test")
+    return replace(shown, plan=PLAN, seconds=SECONDS, vary=True, often=OFTEN) if learned else shown
 
 
 def stored(folder: Path, scenes: PackScenes, count: int) -> TokenStore:
@@ -101,9 +106,9 @@ def recipe(
     warm: bool = True,
     lora: int = 0,
     kinds: str = "shared",
-    scenes: int = 3_000,
+    scenes: int = 4_000,
     clips: int = 16,
-    steps: int = 300,
+    steps: int = 800,
     rate: float = 0.0,  # of Muon; 0: what the stage has
     seed: int = 0,
 ) -> Run:
@@ -132,8 +137,8 @@ def recipe(
         optimisation=Optimisation(steps=steps, rate=rate, other_rate=rate / 2, warmup=min(20, steps // 5), decay=0.3),
         batches=batches,
         tokenizer=tokenizer,
-        data=f"{scenes} one-second scenes of {pack}/train, {kinds} kinds",
-        limits="It learned on films of one second with one to three things: of a longer one, ask about one second. "
+        data=f"{scenes} scenes of one to three seconds of {pack}/train, {kinds} kinds",
+        limits="It learned on films of 1 to 3 seconds with one to three things; of longer films, ask about a part. "
         "In our runs it named most pictures and sounds of another source wrongly (docs/warm_start.md).",
         seed=seed,
         start_from=str(folder) if warm else "",

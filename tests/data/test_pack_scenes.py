@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from helpers import REMEMBERING_SIZES, difference
 from mirasol.data.scenes import PackScenes, SceneBatches, TokenStore, make_tokens
@@ -43,7 +45,7 @@ def test_scenes_are_as_the_plan_says(pack: Path) -> None:
         assert len(scene.things) <= things
         assert wanted in {question.type for question in scene.questions}
         assert {thing.kind for thing in scene.things} | {event.kind for event in scene.sounds} <= set(KINDS[:12])
-        assert {text for text, _ in scenes.pairs(number)} == {q.text for q in scene.questions if q.type in scenes.types}
+        assert scenes.questions(number) == [q for q in scene.questions if q.type in scenes.types]
     assert len({scene.seed for scene in found}) == 12
 
 
@@ -86,6 +88,30 @@ def test_varied_pictures_and_sounds_are_others_each_time_and_the_same_for_the_sa
         assert 0.2 < len(sound) / 4_000 * 1.0 < 1.3
 
 
+def test_a_picture_comes_as_often_as_is_said(pack: Path, tmp_path: Path) -> None:
+    shutil.copytree(pack, tmp_path / "pack")
+    folder = tmp_path / "pack/pictures" / KINDS[3].replace(" ", "_")
+    for number, colour in enumerate(("red", "blue")):
+        Image.new("RGB", (12, 9), colour).save(folder / f"{'often' if number else 'seldom'}_{number}.png")
+    for file in [one for one in folder.iterdir() if "often" not in one.name and "seldom" not in one.name]:
+        file.unlink()
+
+    def blue(assets: AssetPack) -> float:
+        drawn = [assets.draw(KINDS[3], 9, np.random.default_rng(seed))[4, 6, 2] for seed in range(400)]
+        return sum(value == 255 for value in drawn) / len(drawn)
+
+    assert blue(AssetPack(tmp_path / "pack")) == pytest.approx(0.5, abs=0.1)
+    assert blue(AssetPack(tmp_path / "pack", often=(("often", 9),))) == pytest.approx(0.9, abs=0.06)
+
+
+def test_a_scene_is_asked_one_question_of_each_type(pack: Path, model: Mirasol) -> None:
+    scenes = PackScenes(str(pack))
+    batches = SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS)
+    for step in range(3):
+        types = [{q.type for q in scenes.questions(number)} for number in batches.numbers(step)]
+        assert len(batches.batch(step).ids) == sum(map(len, types))
+
+
 def test_as_much_of_a_sound_is_used_as_is_asked_for(pack: Path) -> None:
     chance = np.random.default_rng
     assert len(AssetPack(pack, longest=0.1).sound(KINDS[5], chance(0))) == 1_600
@@ -93,7 +119,9 @@ def test_as_much_of_a_sound_is_used_as_is_asked_for(pack: Path) -> None:
 
 
 def test_stored_tokens_give_what_rendered_scenes_give(pack: Path, model: Mirasol, tmp_path: Path) -> None:
-    scenes = PackScenes(str(pack))
+    """Also where scenes of several lengths share a batch."""
+    scenes = PackScenes(str(pack), seconds=(1, 3), plan=((1, "seen"), (3, "which")))
+    assert len({scenes.scene(number).seconds for number in range(COUNT)}) == 2
     make_tokens(model, scenes, COUNT, batch=4).save(tmp_path / "store.safetensors")
     common = {"count": COUNT, "clips": CLIPS, "seed": 5}
     path = tmp_path / "store.safetensors"
@@ -101,6 +129,7 @@ def test_stored_tokens_give_what_rendered_scenes_give(pack: Path, model: Mirasol
     rendered = SceneBatches(scenes, model.sizes, TEXT, 0, 9, **common)  # type: ignore[arg-type]
     for step in (0, 4, 2):
         one, other = stored.batch(step), rendered.batch(step)
+        assert torch.equal(one.inputs.snippet_mask, other.inputs.snippet_mask)  # type: ignore[arg-type]
         assert isinstance(one.inputs, Tokenized)
         assert torch.equal(one.ids, other.ids)
         assert torch.equal(one.labels, other.labels)

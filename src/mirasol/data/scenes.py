@@ -8,6 +8,7 @@ same scenes and questions in the same order from either, so that runs with and w
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -32,27 +33,31 @@ SPACE = 1_000  # seeds between two scenes: so many are tried until one is as it 
 
 @dataclass(frozen=True)
 class PackScenes:
-    """The scenes number 0, 1, 2, ... of a pack, each of `seconds`.
+    """The scenes number 0, 1, 2, ... of a pack.
 
-    kinds  those of the pack that are used; empty: all
-    types  of the questions that are asked
-    plan   of scene `n` the entry n modulo its length: how many things it shows at most, and a type that it asks
-    close  a thing that is alone fills the picture, and what sounds begins at once and is heard to the end of its second
-    vary   see `AssetPack`
+    kinds    those of the pack that are used; empty: all
+    seconds  how long scenes are: those of one round of the plan as long as the first entry says, of the next round ...
+    types    of the questions that are asked
+    plan     of scene `n` the entry n modulo its length: how many things it shows at most, and a type that it asks
+    close    a thing that is alone fills the picture, and what sounds begins at once and is heard to the end of its
+             second
+    vary, often  see `AssetPack`
     """
 
     pack: str
     kinds: tuple[str, ...] = ()
     split: str = "train"
-    seconds: int = 1
+    seconds: tuple[int, ...] = (1,)
     types: tuple[str, ...] = ("seen", "heard", "which")
     plan: tuple[tuple[int, str], ...] = ((1, "seen"), (1, "heard"), (1, "seen"), (1, "heard"), (3, "which"))
     close: bool = True
     vary: bool = False
+    often: tuple[tuple[str, int], ...] = ()
 
     @property
     def assets(self) -> toybox.AssetPack:
-        found = opened_pack(self.pack, self.kinds, vary=self.vary, **({"longest": 1.0} if self.close else {}))
+        longest = {"longest": 1.0} if self.close else {}
+        found = opened_pack(self.pack, self.kinds, vary=self.vary, often=self.often, **longest)
         assert found is not None
         return found
 
@@ -60,9 +65,9 @@ class PackScenes:
         """The first scene from seed `number` * SPACE on that is as the plan says."""
         return found_scene(self, number)
 
-    def pairs(self, number: int) -> list[tuple[str, str]]:
-        """Its questions of these types, with their answers."""
-        return [(q.text, q.answer) for q in self.scene(number).questions if q.type in self.types]
+    def questions(self, number: int) -> list[toybox.Question]:
+        """Its questions of these types."""
+        return [question for question in self.scene(number).questions if question.type in self.types]
 
     def inputs(self, number: int, sizes: Sizes) -> Inputs:
         """Rendered, with a batch axis of 1."""
@@ -74,16 +79,22 @@ class PackScenes:
 
 @dataclass(frozen=True)
 class TokenStore:
-    """Tubes (n, S, Nv, D) and patches (n, S, Na, D) of the scenes 0 to n - 1, all of one length."""
+    """Tubes (T, Nv, D) and patches (T, Na, D) of all snippets of the scenes 0 to n - 1; how many each scene has (n)."""
 
     tubes: Tensor
     patches: Tensor
+    snippets: Tensor
 
     def inputs(self, numbers: list[int]) -> Tokenized:
-        """The tokens of these scenes; all of them are real."""
-        tubes, patches = self.tubes[numbers].float(), self.patches[numbers].float()
-        masks = [torch.ones(part.shape[:3], dtype=torch.bool) for part in (tubes, patches)]
-        return Tokenized(tubes, masks[0], patches, masks[1], torch.ones(tubes.shape[:2], dtype=torch.bool))
+        """The tokens of these scenes, padded at the end under false masks to the length of the longest."""
+        counts = self.snippets[numbers]
+        places = torch.arange(int(counts.max()))
+        real = places < counts[:, None]
+        firsts = self.snippets.cumsum(dim=0)[numbers] - counts
+        at = torch.where(real, firsts[:, None] + places, 0)
+        tubes, patches = (part[at].float() * real[..., None, None] for part in (self.tubes, self.patches))
+        masks = [real[..., None].expand(part.shape[:3]) for part in (tubes, patches)]
+        return Tokenized(tubes, masks[0], patches, masks[1], real)
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,15 +117,16 @@ def make_tokens(
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> TokenStore:
     """Renders the first `count` scenes and shows them to the ViT."""
-    tubes, patches = [], []
+    tubes, patches, snippets = [], [], []
     for first in range(0, count, batch):
         numbers = range(first, min(first + batch, count))
         inputs = join_inputs([scenes.inputs(number, model.sizes) for number in numbers])
         seen = model.encoder.view(inputs.complete(model.sizes, model.encoder.mask_tokens))
-        tubes.append(seen.tubes.half())
-        patches.append(seen.patches.half())
+        tubes.append(seen.tubes[seen.snippet_mask].half())
+        patches.append(seen.patches[seen.snippet_mask].half())
+        snippets.append(seen.snippet_mask.sum(dim=1))
         progress(numbers[-1] + 1, count)
-    return TokenStore(torch.cat(tubes), torch.cat(patches))
+    return TokenStore(torch.cat(tubes), torch.cat(patches), torch.cat(snippets))
 
 
 @lru_cache(maxsize=4)
@@ -127,11 +139,12 @@ def shuffled(seed: int, time: int, count: int) -> tuple[int, ...]:
 def found_scene(scenes: PackScenes, number: int) -> toybox.Scene:
     """See `PackScenes.scene`."""
     things, wanted = scenes.plan[number % len(scenes.plan)]
+    seconds = scenes.seconds[number // len(scenes.plan) % len(scenes.seconds)]
     for seed in range(number * SPACE, (number + 1) * SPACE):
-        scene = toybox.make_scene(seed, scenes.split, seconds=scenes.seconds, world=scenes.assets.world)
+        scene = toybox.make_scene(seed, scenes.split, seconds=seconds, world=scenes.assets.world)
         if len(scene.things) <= things and any(is_wanted(q, wanted) for q in scene.questions):
             return from_near(scene) if scenes.close else scene
-    raise ValueError(f"no scene of {scenes.seconds} s with at most {things} things asks for {wanted!r}")
+    raise ValueError(f"no scene of {seconds} s with at most {things} things asks for {wanted!r}")
 
 
 def from_near(scene: toybox.Scene) -> toybox.Scene:
@@ -150,17 +163,17 @@ def from_near(scene: toybox.Scene) -> toybox.Scene:
 
 
 class SceneBatches(SteppedBatches):
-    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with up to `questions` of each.
+    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with one question of each type.
 
     `store()` loads the tokens of these scenes, once per worker; without it they are rendered.
     """
 
     def __init__(
         self, scenes: PackScenes, sizes: Sizes, text: Text, first: int, last: int, *, count: int, clips: int,
-        store: Callable[[], TokenStore] | None = None, questions: int = 3, seed: int = 0,
+        store: Callable[[], TokenStore] | None = None, seed: int = 0,
     ) -> None:  # fmt: skip
         self.scenes, self.sizes, self.text, self.first, self.last = scenes, sizes, text, first, last
-        self.count, self.clips, self.questions, self.seed = count, clips, questions, seed
+        self.count, self.clips, self.seed = count, clips, seed
         self._store = store
         self._loaded: TokenStore | None = None
 
@@ -180,9 +193,11 @@ class SceneBatches(SteppedBatches):
         numbers = [self.numbers(step)[row] for row in self.rows(self.clips)]
         pairs = []
         for number in numbers:
-            asked = self.scenes.pairs(number)
             chance = random.Random(f"scene questions {self.seed} {step} {number}")
-            pairs.append(chance.sample(asked, min(self.questions, len(asked))))
+            by_type = defaultdict(list)
+            for question in self.scenes.questions(number):
+                by_type[question.type].append((question.text, question.answer))
+            pairs.append([chance.choice(wordings) for wordings in by_type.values()])
         batch = collate_pairs(self.inputs(numbers), pairs, self.text, first=True, spare="what?")
         seeds = torch.tensor(numbers)
         return Batch(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, True, seeds)

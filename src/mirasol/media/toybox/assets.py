@@ -31,19 +31,29 @@ class AssetPack:
     """The files of a pack, by kind in alphabetical order, and the world they make."""
 
     def __init__(
-        self, folder: str | Path, kinds: Collection[str] = (), *, vary: bool = False, longest: float = LONGEST_SOUND
+        self,
+        folder: str | Path,
+        kinds: Collection[str] = (),
+        *,
+        vary: bool = False,
+        longest: float = LONGEST_SOUND,
+        often: Collection[tuple[str, int]] = (),
     ) -> None:
         """`kinds`: only these of the pack, such as those that another pack has, too; empty: all.
 
         vary     each time a picture or a sound is used it is a little another one: turned, squeezed, darker, its
                  colours paler; faster or slower, duller or brighter. For training on few of them.
         longest  seconds of a sound that are used
+        often    (how the name of a file begins, n): such a picture comes n times as often as another of its kind
         """
         root = Path(folder)
         self.vary, self.longest = vary, longest
         if not (root / "pictures").is_dir() or not (root / "sounds").is_dir():
             raise MediaError(f"{root}: expected an asset pack with folders `pictures` and `sounds`, found none")
         self.pictures = _by_kind(root / "pictures", PICTURES)
+        self._drawn = {
+            kind: [file for file in files for _ in range(_times(file, often))] for kind, files in self.pictures.items()
+        }
         self.sounds = _by_kind(root / "sounds", SOUNDS)
         there = sorted(set(self.pictures) & set(self.sounds))
         there = [kind for kind in there if kind in kinds] if kinds else there
@@ -57,7 +67,7 @@ class AssetPack:
 
     def draw(self, kind: str, height: int, rng: np.random.Generator) -> np.ndarray:
         """One picture of the kind as (height, w, 4) uint8 RGBA, cropped to what is not transparent."""
-        file = self.pictures[kind][int(rng.integers(len(self.pictures[kind])))]
+        file = self._drawn[kind][int(rng.integers(len(self._drawn[kind])))]
         try:
             with Image.open(file) as opened:
                 picture = opened.convert("RGBA")
@@ -118,6 +128,11 @@ def varied_sound(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     wave = np.interp(places, np.arange(len(wave)), wave).astype(np.float32)
     tilt = np.float32(rng.uniform(-0.7, 0.7))
     return wave + tilt * np.concatenate([wave[:1], wave[:-1]])
+
+
+def _times(file: Path, often: Collection[tuple[str, int]]) -> int:
+    """How many times as often as others the file comes."""
+    return next((times for beginning, times in often if file.name.startswith(beginning)), 1)
 
 
 def _by_kind(folder: Path, endings: set[str]) -> dict[str, list[Path]]:

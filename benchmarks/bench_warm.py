@@ -4,6 +4,7 @@
     python benchmarks/bench_warm.py --arm warm --from taught              ... with a ViT that tools/teach_vit.py taught
     python benchmarks/bench_warm.py --arm tune --steps 100 --from runs/bench-warm-0-300/model     ... then stage tune
     python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
+    python benchmarks/bench_warm.py --score MODEL [--seconds 3]                    a model that is trained already
     python benchmarks/bench_warm.py --nearest                                      what one nearest neighbour gets
     python benchmarks/bench_warm.py --linear [--from taught]                       what a linear layer gets
     python benchmarks/bench_warm.py --blind                                        what a guess gets
@@ -59,23 +60,35 @@ def note(line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def sources(pack: str) -> dict[str, PackScenes]:
+def sources(pack: str, seconds: int = 1) -> dict[str, PackScenes]:
     """Whose scenes are asked about; of the source in training other scenes than those learned from."""
     parts = {"held_out": "held_out", "train_source": "train"}
-    return {name: warm_start.scenes_of(pack, part) for name, part in parts.items()}
+    return {name: replace(warm_start.scenes_of(pack, part), seconds=(seconds,)) for name, part in parts.items()}
 
 
-def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both") -> dict[str, float]:
-    """Exact match by source and type, in percent, and how many questions there were of each."""
+def scores(model: Mirasol, text: Text, pack: str, count: int, row: str = "both", seconds: int = 1) -> dict[str, float]:
+    """Exact match by source and type, in percent, and how many questions there were of each. Of things that are seen
+    also those that are alone, and those that are one of several."""
     found = {}
-    for source, shown in sources(pack).items():
+    for source, shown in sources(pack, seconds).items():
         scenes = [shown.scene(number) for number in range(count)]
         answered = list(score_these(model, text, scenes, (row,), types=TYPES, pack=shown.assets))
+        alone = {scene.seed for scene in scenes if len(scene.things) == 1}
+        seen = [one for one in answered if one.type == "seen"]
+        answered += [replace(one, type="seen, alone" if one.seed in alone else "seen, of several") for one in seen]
         asked = Counter(one.type for one in answered)
         for name, right in percentages(answered).items():
-            found[f"{source}/{name}"] = round(right, 1)
-            found[f"{source}/{name}/questions"] = asked[name] or len(answered)
+            if name in asked:
+                found[f"{source}/{name}"] = round(right, 1)
+                found[f"{source}/{name}/questions"] = asked[name]
     return found
+
+
+def score(options: argparse.Namespace) -> None:
+    """Scores a model that is trained, on scenes of `--seconds`."""
+    model, text = Mirasol.load(options.score), Text.load(options.score)
+    figures = scores(model, text, options.pack, options.scenes, "both", options.seconds)
+    note({"what": "scores", "of": options.score, "seconds": options.seconds, "row": "both", **figures})
 
 
 def run(arm: str, options: argparse.Namespace) -> None:
@@ -314,6 +327,8 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=0.0, help="end the arm after so long; 0: never")
     parser.add_argument("--scenes", type=int, default=400, help="of each source, scored at the end")
     parser.add_argument("--scenes-between", type=int, default=100, help="... and every 100 steps")
+    parser.add_argument("--score", default="", metavar="MODEL", help="a folder that a run has made")
+    parser.add_argument("--seconds", type=int, default=1, help="--score: of each scene")
     parser.add_argument("--nearest", action="store_true")
     parser.add_argument("--side", type=int, default=168, help="--nearest: height and width of the pictures")
     parser.add_argument("--linear", action="store_true")
@@ -327,6 +342,8 @@ def main() -> None:
         parser.error(f"expected a model to begin with in --from, found none in {options.start!r}")
     if options.arm:
         run(options.arm, options)
+    if options.score:
+        score(options)
     if options.nearest:
         nearest(options)
     if options.linear:

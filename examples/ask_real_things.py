@@ -2,8 +2,8 @@
 
     python examples/ask_real_things.py MODEL [PACK]
 
-MODEL is what recipes/warm_start.py has trained, PACK what tools/make_pack.py made (pack); see docs/warm_start.md. It
-learned from films of one second, so one second is what it is asked about.
+MODEL is what recipes/warm_start.py has trained, PACK what tools/make_pack.py made (pack); see docs/warm_start.md. The
+films last one to three seconds, as those that it learned from.
 """
 
 import sys
@@ -21,7 +21,7 @@ def main(folder: str, pack: str = "pack") -> None:
     model = mirasol.load(folder)
     known, held_out = (PackScenes(str(Path(pack) / part)) for part in ("train", "held_out"))
     both = tuple(kind for kind in held_out.assets.world.kinds if kind in known.assets.world.kinds)
-    shown = PackScenes(str(Path(pack) / "held_out"), both, split="test")
+    shown = PackScenes(str(Path(pack) / "held_out"), both, split="test", seconds=(1, 2, 3))
     right = asked = 0
     with tempfile.TemporaryDirectory() as temporary:
         for number in range(FILMS):
@@ -29,7 +29,7 @@ def main(folder: str, pack: str = "pack") -> None:
             scene = shown.scene(number)
             toybox.write_file(scene, film, pack=shown.assets)
             wanted = {question.text: question.answer for question in shown.questions(number)}
-            for answer in mirasol.ask(film, list(wanted), model, end=1.0):
+            for answer in mirasol.ask(film, list(wanted), model):
                 hit = answer.answer == wanted[answer.question]
                 right, asked = right + hit, asked + 1
                 print(

@@ -4,9 +4,9 @@
 
 START is a folder that `mirasol init` or recipes/warm_start.py made, of snippets of one frame and with vit_summary=true;
 `lessons` what tools/make_lessons.py made. Tubes, patches and the ViT learn to give, through a linear layer on class
-token and mean, what the teachers make of the same picture or second of sound; all else stays. Half of what is seen are
-four pictures side by side, so that what a part of the picture shows is learned, too (`--four 0`: none). OUT is START
-with these weights, and with the teachers among its sources:
+token and mean, what the teachers make of the same picture or second of sound; all else stays. With `--four 16` half of
+what is seen are four pictures side by side, so that what a part of a picture shows is learned, too. OUT is START with
+these weights, and with the teachers among its sources:
 
     mirasol train recipes/warm_start.py --from OUT
 
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--each", type=int, default=32, help="pictures, and seconds of sound, in a step")
-    parser.add_argument("--four", type=int, default=16, help="so many of the pictures are of four")
+    parser.add_argument("--four", type=int, default=0, help="so many of the pictures are of four")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has instructions for it")
     given = parser.parse_args()

@@ -202,14 +202,14 @@ def sound_features(model: Mirasol, pack: AssetPack) -> tuple[dict[str, Tensor], 
 
 
 def linear(options: argparse.Namespace) -> None:
-    """A linear layer on what the frozen ViT makes of the scenes with one thing: learned from those that `join` learns
-    from, asked about those of the other source. It bounds what joining can bring to light."""
+    """A linear layer on what the frozen ViT makes of scenes of a second with one thing: learned from such as `join`
+    learns from, asked about those of the other source. It bounds what joining can bring to light."""
     models = Path(options.models)
     folder = Path(
         options.start or warm_start.start(str(models / "dinov2-small"), str(models / "stories15m"), options.seed)
     )
-    learned, asked = warm_start.scenes_of(options.pack, "train", learned=True), sources(options.pack)["held_out"]
-    count = 4_000  # as the recipe stores
+    learned = replace(warm_start.scenes_of(options.pack, "train", learned=True), seconds=(1,))
+    asked, count = sources(options.pack)["held_out"], 3_000
     stores = {learned: (warm_start.stored(folder, learned, count), count)}
     stores[asked] = (make_tokens(Mirasol.load(folder), asked, options.scenes), options.scenes)
     for what, part in (("seen", "tubes"), ("heard", "patches")):

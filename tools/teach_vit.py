@@ -4,9 +4,8 @@
 
 START is a folder that `mirasol init` or recipes/warm_start.py made, of snippets of one frame and with vit_summary=true;
 `lessons` what tools/make_lessons.py made. Tubes, patches and the ViT learn to give, through a linear layer on class
-token and mean, what the teachers make of the same picture or second of sound; all else stays. With `--four 16` half of
-what is seen are four pictures side by side, so that what a part of a picture shows is learned, too. OUT is START with
-these weights, and with the teachers among its sources:
+token and mean, what the teachers make of the same picture or second of sound; all else stays. OUT is START with these
+weights, and with the teachers among its sources:
 
     mirasol train recipes/warm_start.py --from OUT
 
@@ -24,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,9 +50,7 @@ class Pupil(nn.Module):
         super().__init__()
         encoder = model.encoder
         self.tubes, self.patches, self.vit = encoder.tubes, encoder.patches, encoder.vit
-        self.sizes = model.sizes
         self.seeing = nn.Linear(2 * model.sizes.av_width, seen)
-        self.seeing_part = nn.Linear(model.sizes.av_width, seen)
         self.hearing = nn.Linear(2 * model.sizes.av_width, heard)
 
     def forward(self, pixels: Tensor, spectrograms: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,14 +59,6 @@ class Pupil(nn.Module):
             self.seeing(self.summary(self.tubes(pixels[:, None, None])[:, 0], PICTURE)),
             self.hearing(self.summary(self.patches(spectrograms[:, None])[:, 0], SOUND)),
         )
-
-    def parts(self, pixels: Tensor) -> Tensor:
-        """(B, C, H, W) of four pictures -> what it believes of each, (B, 4, seen): left before right, top first."""
-        tokens = self.tubes(pixels[:, None, None])[:, 0]
-        found = self.vit(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), PICTURE)[:, -tokens.shape[1] :]
-        rows, columns = grid(self.sizes)
-        cells = rearrange(found, "b (i h j w) d -> b (i j) (h w) d", i=2, j=2, h=rows // 2, w=columns // 2)
-        return self.seeing_part(cells.mean(dim=2))
 
     def summary(self, tokens: Tensor, modality: int) -> Tensor:
         found = self.vit(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), modality)
@@ -85,15 +73,9 @@ class Pupil(nn.Module):
             ([*self.vit.norm.parameters(), *self.vit.pre_norm.parameters(), self.vit.extra_tokens], 0.3 * rate),
             (self.tubes.parameters(), 0.05 * rate),
             ([*self.patches.parameters(), self.vit.modality_tokens], rate),
-            ([*self.seeing.parameters(), *self.seeing_part.parameters(), *self.hearing.parameters()], 10 * rate),
+            ([*self.seeing.parameters(), *self.hearing.parameters()], 10 * rate),
         ]
         return [{"params": list(values), "lr": value, "highest": value} for values, value in found]
-
-
-def grid(sizes: Sizes) -> tuple[int, int]:
-    """Rows and columns of the picture's tokens."""
-    (_, high, wide), *_ = sizes.tubes[0]
-    return sizes.height // high, sizes.width // wide
 
 
 def standard(values: Tensor) -> Tensor:
@@ -121,12 +103,6 @@ def varied(picture: Tensor, side: tuple[int, int], chance: torch.Generator) -> T
     return (pixels.clamp(0, 1) - PIXEL_MEAN) / PIXEL_STD
 
 
-def four(pictures: Tensor, sizes: Sizes, chance: torch.Generator) -> Tensor:
-    """(4, h, w, 3) uint8 -> one picture (3, H, W) of them all, each varied."""
-    parts = torch.stack([varied(one, (sizes.height // 2, sizes.width // 2), chance) for one in pictures])
-    return rearrange(parts, "(i j) c h w -> c (i h) (j w)", i=2)
-
-
 def spectrogram(wave: Tensor, sizes: Sizes) -> Tensor:
     """(samples) -> (M, L) of the first snippet."""
     heard = wave[: sizes.samples].float().numpy()[None]
@@ -135,9 +111,8 @@ def spectrogram(wave: Tensor, sizes: Sizes) -> Tensor:
 
 def teach(
     model: Mirasol, pictures: dict[str, Tensor], sounds: dict[str, Tensor], log: Path, *, steps: int, rate: float,
-    each: int, four_each: int, seed: int, bfloat16: bool,
+    each: int, seed: int, bfloat16: bool,
 ) -> None:  # fmt: skip
-    """`each` pictures, `four_each` of them of four, and `each` seconds of sound in a step."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     sizes = model.sizes
@@ -151,35 +126,34 @@ def teach(
         for group in optimizer.param_groups:
             group["lr"] = group["highest"] * share
         chosen = []
-        for name, values, count in (("seen", seen, each + 3 * four_each), ("heard", heard, each)):
-            if len(orders.get(name, ())) < count:
+        for name, values in (("seen", seen), ("heard", heard)):
+            if len(orders.get(name, ())) < each:
                 orders[name] = torch.randperm(len(values), generator=chance)
-            chosen.append(orders[name][:count])
-            orders[name] = orders[name][count:]
-        whole, parts = chosen[0][: each - four_each], chosen[0][each - four_each :].unflatten(0, (four_each, 4))
-        pixels = torch.stack([varied(pictures["pixels"][at], (sizes.height, sizes.width), chance) for at in whole])
+            chosen.append(orders[name][:each])
+            orders[name] = orders[name][each:]
+        pixels = torch.stack([varied(pictures["pixels"][at], (sizes.height, sizes.width), chance) for at in chosen[0]])
         columns = torch.stack([spectrogram(sounds["waves"][at], sizes) for at in chosen[1]])
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            guesses = [*pupil(pixels, columns)]
-            if four_each:
-                guesses.append(pupil.parts(torch.stack([four(pictures["pixels"][at], sizes, chance) for at in parts])))
-        truths = (seen[whole], heard[chosen[1]], seen[parts])
-        losses = [F.mse_loss(guess.float(), truth) for guess, truth in zip(guesses, truths, strict=False)]
+            guesses = pupil(pixels, columns)
+        losses = [
+            F.mse_loss(guess.float(), values[at])
+            for guess, values, at in zip(guesses, (seen, heard), chosen, strict=True)
+        ]
         pupil.zero_grad()
         sum(losses, torch.zeros(())).backward()
         nn.utils.clip_grad_norm_([*pupil.vit.parameters(), *pupil.tubes.parameters(), *pupil.patches.parameters()], 1.0)
         optimizer.step()
         lines.append([loss.item() for loss in losses])
         if (step + 1) % 20 == 0 or step + 1 == steps:
-            means = [round(sum(values) / len(lines), 4) for values in zip(*lines, strict=True)]
-            found = dict(zip(("seen", "heard", "parts"), means, strict=False))
+            seeing, hearing = (sum(values) / len(lines) for values in zip(*lines, strict=True))
             spent = time.monotonic() - begun
             left = spent / (step + 1) * (steps - step - 1) / 60
-            line = {"step": step + 1, **found, "seconds": round(spent)}
+            line = {"step": step + 1, "seen": round(seeing, 4), "heard": round(hearing, 4), "seconds": round(spent)}
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-            shown = "  ".join(f"{name} {value:.3f}" for name, value in found.items())
-            print(f"step {step + 1} of {steps}  {shown}  {left:.0f} min left", flush=True)
+            print(
+                f"step {step + 1} of {steps}  seen {seeing:.3f}  heard {hearing:.3f}  {left:.0f} min left", flush=True
+            )
             lines = []
     model.eval()
 
@@ -192,7 +166,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--each", type=int, default=32, help="pictures, and seconds of sound, in a step")
-    parser.add_argument("--four", type=int, default=0, help="so many of the pictures are of four")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has instructions for it")
     given = parser.parse_args()
@@ -213,20 +186,13 @@ def main() -> None:
             f"expected snippets of one frame and of a second at most, as the lessons are; found {model.sizes.frames} "
             f"frames in {model.sizes.snippet_seconds:g} s"
         )
-    if not 0 <= given.four < given.each:
-        raise SystemExit(f"expected --four of 0 or more and less than --each ({given.each}), found {given.four}")
-    if given.four and any(count % 2 for count in grid(model.sizes)):
-        raise SystemExit(
-            f"expected an even number of rows and columns of tokens, to put four pictures into one; found "
-            f"{grid(model.sizes)}: make START with another height or width, or give --four 0"
-        )
     making = given.out.with_name(f"{given.out.name}.part")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     pictures, sounds = (load_file(given.lessons / f"{name}.safetensors") for name in ("pictures", "sounds"))
     teach(
         model, pictures, sounds, making / "lessons.jsonl", steps=given.steps, rate=given.rate, each=given.each,
-        four_each=given.four, seed=given.seed, bfloat16=given.bfloat16,
+        seed=given.seed, bfloat16=given.bfloat16,
     )  # fmt: skip
     report = Report(**json.loads((given.start / REPORT).read_text(encoding="utf-8")))
     model.sources = [*model.sources, *(one for one in TEACHERS if one not in model.sources)]

@@ -10,7 +10,9 @@ import pytest
 import torch
 from checkpoints import save_text, save_vit
 
+from helpers import tool
 from mirasol import cli
+from mirasol.data.toybox import opened_pack
 from mirasol.model.inputs import Tokenized
 from mirasol.model.mirasol import Mirasol, count_parameters, on_meta
 from mirasol.train.loop import train
@@ -80,6 +82,23 @@ def test_cold_has_the_same_sizes_scenes_and_questions_and_nothing_pretrained(rec
         assert torch.equal(one.ids, other.ids)
         assert torch.equal(one.seeds, other.seeds)
         assert not isinstance(other.inputs, Tokenized)
+
+
+def test_what_is_learned_from_lasts_longer_and_is_photographed_more_often(recipe: ModuleType) -> None:
+    learned, asked = (recipe.scenes_of("pack", part, learned=part == "train") for part in ("train", "held_out"))
+    scenes = [[shown.scene(number) for number in range(40)] for shown in (learned, asked)]
+    lengths, others = ({scene.seconds for scene in found} for found in scenes)
+    assert (lengths, others) == ({1, 2, 3}, {1})
+    several = [sum(len(scene.things) > 1 for scene in found) for found in scenes]
+    assert several == [16, 8]
+    names = {name.split("-")[0] for name in tool("make_pack").PACKAGES}
+    assert {beginning for beginning, _ in recipe.OFTEN} <= names, "the files of a pack are called by their packages"
+    beginning, times = recipe.OFTEN[0]
+    folder = Path("pack/train/pictures") / KINDS[0]
+    (folder / f"{beginning}_00.png").write_bytes((folder / "a.png").read_bytes())
+    opened_pack.cache_clear()
+    drawn = learned.assets.drawn[KINDS[0]]
+    assert [sum(file.name.startswith(beginning) for file in drawn), len(drawn)] == [times, times + 1]
 
 
 def test_kinds_are_those_of_both_sources(recipe: ModuleType) -> None:

@@ -51,7 +51,7 @@ class AssetPack:
         if not (root / "pictures").is_dir() or not (root / "sounds").is_dir():
             raise MediaError(f"{root}: expected an asset pack with folders `pictures` and `sounds`, found none")
         self.pictures = _by_kind(root / "pictures", PICTURES)
-        self._drawn = {
+        self.drawn = {  # what `draw` chooses from
             kind: [file for file in files for _ in range(_times(file, often))] for kind, files in self.pictures.items()
         }
         self.sounds = _by_kind(root / "sounds", SOUNDS)
@@ -67,7 +67,7 @@ class AssetPack:
 
     def draw(self, kind: str, height: int, rng: np.random.Generator) -> np.ndarray:
         """One picture of the kind as (height, w, 4) uint8 RGBA, cropped to what is not transparent."""
-        file = self._drawn[kind][int(rng.integers(len(self._drawn[kind])))]
+        file = self.drawn[kind][int(rng.integers(len(self.drawn[kind])))]
         try:
             with Image.open(file) as opened:
                 picture = opened.convert("RGBA")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -69,6 +70,14 @@ def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> 
             weights["encoder.vit.blocks.0.mlp.up_proj.weight"], after["encoder.vit.blocks.0.mlp.up_proj.weight"]
         )
         assert Mirasol.load(tuned).sources == Mirasol.load(run.start_from).sources
+
+
+def test_a_run_on_other_scenes_is_not_gone_on_with(recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert train(replace(recipe.recipe(vit="vit", text="text", **COMMON), save_every=1), Path("out")) is not None
+    longer = {**COMMON, "steps": 3}
+    monkeypatch.setattr(recipe, "SECONDS", (2,))
+    with pytest.raises(ValueError, match="holds a run of 2 steps with other batches"):
+        train(recipe.recipe(vit="vit", text="text", **longer), Path("out"))
 
 
 def test_cold_has_the_same_sizes_scenes_and_questions_and_nothing_pretrained(recipe: ModuleType) -> None:

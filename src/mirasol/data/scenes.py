@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -176,6 +177,10 @@ class SceneBatches(SteppedBatches):
         self.count, self.clips, self.seed = count, clips, seed
         self._store = store
         self._loaded: TokenStore | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be gone on with: the scenes, and how they are dealt out."""
+        return {"scenes": [str(self.scenes), self.count], "clips": self.clips}
 
     def numbers(self, step: int) -> list[int]:
         """The scenes of a step: all of them come once before any comes again."""

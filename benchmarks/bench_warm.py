@@ -291,7 +291,7 @@ def draw() -> None:
     curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
     runs = {line["arm"]: line for line in sorted(curves, key=lambda line: len(line["text"]))}
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.6))
-    colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc", "warm-taught-parts": "#2a7f3e"}
+    colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc"}
     for arm, colour in colours.items():
         if not (line := runs.get(arm)):
             continue

@@ -34,7 +34,7 @@ VIEWING = ("encoder.tubes", "encoder.patches", "encoder.vit")
 WORDS = ("decoder.embed.weight", "lm_head.weight")
 PLAN = ((1, "seen"), (3, "which"), (1, "heard"), (3, "which"), (1, "seen"))  # things, and a type that is asked
 SECONDS = (1, 1, 2, 3)
-OFTEN = (("qabcs", 6),)  # most pictures of this package are photographs, as those of pack/held_out; others are drawn
+OFTEN = (("qabcs", 6), ("also", 6))  # most of these pictures are photographs, as those of pack/held_out; others drawn
 GATE = 1.0  # of cross-attention at the start of `join`: tanh 0.76, open
 SIZES = Sizes(
     frame_rate=1.0, frames=1, height=168, width=168, hop=160, window=400, mels=70, patch=(14, 10),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import wave
 import zlib
 from pathlib import Path
@@ -34,13 +36,16 @@ def test_kinds_of_files(name: str, kind: str) -> None:
 
 
 def save_sound(path: Path, loud: float) -> None:
+    save_wave(path, loud * 0.6 * np.sin(np.arange(8_000) / 7))
+
+
+def save_wave(path: Path, values: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    tone = (loud * 20_000 * np.sin(np.arange(8_000) / 7)).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(16_000)
-        file.writeframes(tone.tobytes())
+        file.writeframes((values * 32_767).clip(-32_768, 32_767).astype("<i2").tobytes())
 
 
 def save_picture(path: Path, colour: tuple[int, int, int], *, empty: bool = False, bars: int = 0) -> None:
@@ -155,6 +160,113 @@ def test_nothing_held_out_is_in_train(tmp_path: Path) -> None:
     assert {name for name in about if "/fox/" in name} == {
         "more/pictures/fox/t_00.png", "more/pictures/fox/a_01.png", "more/sounds/fox/t_00.wav",
     }  # fmt: skip
+
+
+def test_media_of_ones_own_are_trained_with(tmp_path: Path) -> None:
+    """--also: of kinds that there are; nothing that is held out, in another size or a part of a longer sound."""
+    chance = np.random.default_rng(4)
+    train: dict[str, dict[str, list[tuple[str, Path]]]] = {}
+    held: dict[str, dict[str, list[tuple[str, Path]]]] = {}
+    for source, (name, kinds) in enumerate([("a", train), ("t", held)]):
+        for at, kind in enumerate(["dog", "fire truck", *OTHERS]):
+            picture, sound = tmp_path / f"{name}/{kind}.png", tmp_path / f"{name}/{kind}.wav"
+            save_picture(picture, (200, 10, 220) if source else (200, 200, 10), bars=at)
+            save_wave(sound, chance.standard_normal(9_000) / 5)
+            kinds[kind] = {"pictures": [(name, picture)], "sounds": [(name, sound)]}
+    media = tmp_path / "media"
+    for kind, colour in (("fire_truck", (9, 9, 200)), ("unknown", (9, 200, 9))):
+        save_picture(media / f"pictures/{kind}/mine.png", colour, bars=13)
+        save_wave(media / f"sounds/{kind}/mine.wav", chance.standard_normal(9_000) / 5)
+    with Image.open(held["dog"]["pictures"][0][1]) as copied:
+        (media / "pictures/dog").mkdir()
+        copied.resize((100, 140), Image.Resampling.NEAREST).save(media / "pictures/dog/twin.png")
+    (media / "pictures/dog/notes.txt").write_text("no picture", encoding="utf-8")
+    with wave.open(str(held["dog"]["sounds"][0][1])) as file:
+        call = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_768
+    save_wave(media / "sounds/dog/inside.wav", np.concatenate([chance.standard_normal(7_000) / 50, call]))
+    MAKE_PACK.add_media(train, media)
+    MAKE_PACK.write_packs(train, held, tmp_path / "out")
+    about = json.loads((tmp_path / "out/about.json").read_text(encoding="utf-8"))
+    assert {name: source for name, source in about.items() if "also" in source} == {
+        "train/pictures/fire_truck/also_01.png": "also: mine.png",
+        "train/sounds/fire_truck/also_01.wav": "also: mine.wav",
+    }
+
+
+def test_kinds_are_read_from_names_in_clones() -> None:
+    media = tool("clone_media")
+    paths = {
+        "EliSchwartz/imagenet-sample-images": {
+            "n02504013_Indian_elephant.JPEG": "elephant",
+            "n03793489_mouse.JPEG": "",
+        },
+        "YashNita/Animal-Sound-Dataset": {"Kopek-Part2/dog_162.WAV": "dog", "Inek/inek_3.wav": "cow", "README.md": ""},
+        "cuongphamduc/Animal-Sound-Recognition": {"data/hen/1-100-A.wav": "hen", "data/insects/2-3-B.wav": ""},
+        "Sparcraps/Gob-Game-of-Bird": {"valid/BARN OWL/1.jpg": "owl", "valid/TIT MOUSE/1.jpg": "", "1.jpg": ""},
+        "ibellae/zwierzaki": {"images/sea lion.jpg": "", "sounds/lion.mp3": "lion"},
+    }
+    for name, said in paths.items():
+        assert {path: media.kind_said(path, media.CLONES[name]) for path in said} == said
+
+
+def test_media_come_out_of_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a commit, not of what lies in the folder; no more of a kind than MOST; each file once."""
+    media = tool("clone_media")
+    home = tmp_path / "clones/someone+things"
+    home.mkdir(parents=True)
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run(["git", "-C", str(home), *who, *words], check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    for at in range(4):
+        save_picture(home / f"photos/cow_{at}.png", (200, 10, 60 * at))
+    save_picture(home / "photos/again/Fire Truck.png", (9, 9, 9))
+    save_picture(home / "elsewhere/dog.png", (9, 9, 9))
+    save_wave(home / "sounds/a b/lion.wav", np.sin(np.arange(4_000) / 9))
+    (home / "photos/owl.png").write_bytes(b"no picture")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    clone = media.Clone(git("rev-parse", "HEAD").strip(), ("photos",), ("sounds",), licence="CC0")
+    git("rm", "-q", "-r", "sounds")
+    git("commit", "-q", "-m", "less")
+    monkeypatch.setattr(media, "CLONES", {"someone/things": clone, "someone/twice": clone})
+    (tmp_path / "clones/someone+twice").symlink_to(home)
+    monkeypatch.setattr(media, "MOST", 3)
+    words = ["clone_media.py", str(tmp_path / "media"), "--clones", str(tmp_path / "clones"), "--whole"]
+    monkeypatch.setattr(sys, "argv", words)
+    media.main()
+    about = json.loads((tmp_path / "media/about.json").read_text(encoding="utf-8"))
+    assert len([name for name in about if name.startswith("pictures/cow/someone-")]) == 3
+    others = {path: source for path, source in about.items() if "/cow/" not in path}
+    assert sorted((source["path"], source["licence"]) for source in others.values()) == [
+        ("photos/again/Fire Truck.png", "CC0"), ("sounds/a b/lion.wav", "CC0"),
+    ]  # fmt: skip
+    assert {path.split("/")[1] for path in others} == {"fire_truck", "lion"}
+    assert all((tmp_path / "media" / name).is_file() for name in about)
+    with pytest.raises(SystemExit, match="is there already"):
+        media.main()
+
+
+def test_what_stands_out_is_cut_out() -> None:
+    """Left as they are: nothing or all stands out, what is partly clear already, and what lies on white."""
+    media = tool("clone_media")
+    pixels = np.full((30, 40, 4), 90, np.uint8)
+    pixels[..., 3] = 255
+    photo, found = Image.fromarray(pixels), np.zeros((15, 20))
+    found[4:11, 5:15] = 1
+    cut = media.cut_out(photo.copy(), lambda _: found)
+    assert 14 <= cut.height <= 18
+    assert 20 <= cut.width <= 24
+    assert cut.getpixel((cut.width // 2, cut.height // 2)) == (90, 90, 90, 255)
+    clear, white = pixels.copy(), pixels.copy()
+    clear[:3, :3, 3] = 0
+    white[[0, -1]] = 255
+    for left in (np.zeros((15, 20)), np.ones((15, 20))):
+        assert media.cut_out(photo.copy(), lambda _, left=left: left) == photo
+    for whole in (Image.fromarray(clear), Image.fromarray(white)):
+        assert media.cut_out(whole.copy(), lambda _: found) == whole
 
 
 def test_resources_of_qt_are_unpacked(tmp_path: Path) -> None:

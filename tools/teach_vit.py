@@ -4,8 +4,9 @@
 
 START is a folder that `mirasol init` or recipes/warm_start.py made, of snippets of one frame and with vit_summary=true;
 `lessons` what tools/make_lessons.py made. Tubes, patches and the ViT learn to give, through a linear layer on class
-token and mean, what the teachers make of the same picture or second of sound; all else stays. OUT is START with these
-weights, and with the teachers among its sources:
+token and mean, what the teachers make of the same picture or second of sound, and to name its kind where the lessons
+have that (then half of each step is of these); all else stays. OUT is START with these weights, and with the teachers
+among its sources:
 
     mirasol train recipes/warm_start.py --from OUT
 
@@ -41,20 +42,21 @@ TEACHERS = (
 )
 DECAY = 0.8  # of the rate from each block to the one before it
 WARMUP = 100
+NAMING = 0.3  # weight of naming kinds beside what the teachers give
 
 
 class Pupil(nn.Module):
-    """Tubes, patches and ViT of a model, with a linear layer to what each teacher gives."""
+    """Tubes, patches and ViT of a model, with linear layers to what each teacher gives, and to the kinds."""
 
-    def __init__(self, model: Mirasol, seen: int, heard: int) -> None:
+    def __init__(self, model: Mirasol, seen: int, heard: int, kinds: int = 0) -> None:
         super().__init__()
         encoder = model.encoder
         self.tubes, self.patches, self.vit = encoder.tubes, encoder.patches, encoder.vit
-        self.seeing = nn.Linear(2 * model.sizes.av_width, seen)
-        self.hearing = nn.Linear(2 * model.sizes.av_width, heard)
+        self.seeing = nn.Linear(2 * model.sizes.av_width, seen + kinds)
+        self.hearing = nn.Linear(2 * model.sizes.av_width, heard + kinds)
 
     def forward(self, pixels: Tensor, spectrograms: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) and (B, M, L) -> what it believes that the teachers make of them."""
+        """(B, C, H, W) and (B, M, L) -> what it believes that the teachers make of them, then a score of each kind."""
         return (
             self.seeing(self.summary(self.tubes(pixels[:, None, None])[:, 0], PICTURE)),
             self.hearing(self.summary(self.patches(spectrograms[:, None])[:, 0], SOUND)),
@@ -109,6 +111,15 @@ def spectrogram(wave: Tensor, sizes: Sizes) -> Tensor:
     return snippet_spectrograms(heard, silence_before(sizes), sizes)[0]
 
 
+def lesson_loss(guess: Tensor, taught: Tensor, kinds: Tensor) -> Tensor:
+    """Squared error to what the teacher gave (B, N), and NAMING times the cross-entropy of kinds (B,), where there are
+    such; the guess (B, N + kinds) holds both."""
+    loss = F.mse_loss(guess[:, : taught.shape[1]], taught)
+    if not (kinds >= 0).any():
+        return loss
+    return loss + NAMING * F.cross_entropy(guess[:, taught.shape[1] :], kinds, ignore_index=-1, label_smoothing=0.1)
+
+
 def teach(
     model: Mirasol, pictures: dict[str, Tensor], sounds: dict[str, Tensor], log: Path, *, steps: int, rate: float,
     each: int, seed: int, bfloat16: bool,
@@ -117,27 +128,33 @@ def teach(
     chance = torch.Generator().manual_seed(seed)
     sizes = model.sizes
     seen, heard = standard(pictures["taught"]), standard(sounds["taught"])
-    pupil = Pupil(model, seen.shape[1], heard.shape[1]).train()
+    unnamed = torch.full((max(len(seen), len(heard)),), -1)
+    kinds = [part.get("kinds", unnamed[: len(part["taught"])]).long() for part in (pictures, sounds)]
+    pupil = Pupil(model, seen.shape[1], heard.shape[1], 1 + int(max(named.max() for named in kinds))).train()
     optimizer = torch.optim.AdamW(pupil.groups(rate), betas=(0.9, 0.98), weight_decay=0.02)
-    orders: dict[str, Tensor] = {}
+    pools = [[at for at in ((named < 0).nonzero()[:, 0], (named >= 0).nonzero()[:, 0]) if len(at)] for named in kinds]
+    orders: dict[tuple[int, int], Tensor] = {}
     begun, lines = time.monotonic(), []
     for step in range(steps):
         share = min(1.0, (step + 1) / WARMUP) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
             group["lr"] = group["highest"] * share
         chosen = []
-        for name, values in (("seen", seen), ("heard", heard)):
-            if len(orders.get(name, ())) < each:
-                orders[name] = torch.randperm(len(values), generator=chance)
-            chosen.append(orders[name][:each])
-            orders[name] = orders[name][each:]
+        for sense, parts in enumerate(pools):
+            taken = []
+            for part, at in enumerate(parts):
+                if len(orders.get((sense, part), ())) < each // len(parts):
+                    orders[sense, part] = at[torch.randperm(len(at), generator=chance)]
+                taken.append(orders[sense, part][: each // len(parts)])
+                orders[sense, part] = orders[sense, part][each // len(parts) :]
+            chosen.append(torch.cat(taken))
         pixels = torch.stack([varied(pictures["pixels"][at], (sizes.height, sizes.width), chance) for at in chosen[0]])
         columns = torch.stack([spectrogram(sounds["waves"][at], sizes) for at in chosen[1]])
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             guesses = pupil(pixels, columns)
         losses = [
-            F.mse_loss(guess.float(), values[at])
-            for guess, values, at in zip(guesses, (seen, heard), chosen, strict=True)
+            lesson_loss(guess.float(), values[at], named[at])
+            for guess, values, named, at in zip(guesses, (seen, heard), kinds, chosen, strict=True)
         ]
         pupil.zero_grad()
         sum(losses, torch.zeros(())).backward()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from checkpoints import SIZES, save_text, save_vit
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from helpers import tool
 from mirasol.model.mirasol import Mirasol
@@ -105,6 +105,57 @@ def test_what_is_missing_is_said(start: Path, lessons: Path, tmp_path: Path, mon
     slow = join(SIZES.change(vit_summary=True), vit=tmp_path / "vit", text=tmp_path / "text", hear=True)
     with pytest.raises(SystemExit, match="expected snippets of one frame"):
         teach(slow.save(tmp_path / "slow"), lessons, tmp_path / "out", monkeypatch)
+
+
+def test_kinds_that_lessons_name_are_learned(
+    start: Path, lessons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the teachers give is noise here; the kinds are told by colour and pitch, so the loss falls by them alone."""
+    losses = {}
+    for name, numbers in (("unnamed", lambda n: torch.full((n,), -1)), ("named", lambda n: torch.arange(n) % 3)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for part, what in (("pictures", "pixels"), ("sounds", "waves")):
+            values = load_file(lessons / f"{part}.safetensors")
+            values["taught"] = torch.randn(len(values[what]), 5, generator=torch.Generator().manual_seed(1)).half()
+            kinds = numbers(len(values[what]))
+            kinds[-2:] = -1  # some lessons have no name
+            save_file({**values, "kinds": kinds.short()}, folder / f"{part}.safetensors")
+        teach(start, folder, tmp_path / f"taught-{name}", monkeypatch, "--steps", "60", "--rate", "1e-3")
+        lines = (tmp_path / f"taught-{name}" / "lessons.jsonl").read_text().splitlines()
+        losses[name] = [json.loads(line)["seen"] for line in lines]
+    fall = {name: values[0] - values[-1] for name, values in losses.items()}
+    assert losses["named"][0] > losses["unnamed"][0] + 0.2, "the kinds are asked for"
+    assert fall["named"] > fall["unnamed"]
+
+
+def test_lessons_with_names_are_of_the_pack(tmp_path: Path) -> None:
+    chance = np.random.default_rng(5)
+    letters = "abcdefghijklm"
+    for at, kind in enumerate(letters):
+        for role in ("pictures", "sounds"):
+            (tmp_path / role / kind).mkdir(parents=True)
+        Image.new("RGB", (20, 30), (19 * at, 255 - 19 * at, 7)).save(tmp_path / f"pictures/{kind}/x.png")
+        with wave.open(str(tmp_path / f"sounds/{kind}/x.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes((3_000 * chance.standard_normal(5_000)).astype("<i2").tobytes())
+    pack = LESSONS.AssetPack(tmp_path)
+    pictures = LESSONS.named_pictures(pack, lambda pixels: pixels.mean(dim=(2, 3)), 29, 0)
+    sounds = LESSONS.named_sounds(pack, lambda second: second[:7], 31, 0)
+    assert pictures["pixels"].shape == (29, LESSONS.SIDE, LESSONS.SIDE, 3)
+    assert sounds["waves"].shape == (31, LESSONS.RATE)
+    for values in (pictures, sounds):
+        assert values["kinds"].tolist() == [at % 13 for at in range(len(values["kinds"]))]
+    for pixels, kind in zip(pictures["pixels"], pictures["kinds"].tolist(), strict=True):
+        colour = torch.tensor([19 * kind, 255 - 19 * kind, 7])
+        assert ((pixels - colour).abs().sum(dim=-1) == 0).float().mean() > 0.1, "its picture is there"
+    assert (sounds["waves"].abs().amax(dim=1) > 0.05).all()
+    both = LESSONS.together({"pixels": pictures["pixels"][:4], "taught": pictures["taught"][:4]}, pictures)
+    assert both["kinds"].tolist() == [-1] * 4 + pictures["kinds"].tolist()
+    again = LESSONS.named_sounds(pack, lambda second: second[:7], 31, 0)
+    assert torch.equal(again["waves"], sounds["waves"])
 
 
 def test_a_recording_is_found_inside_a_longer_one() -> None:

@@ -107,7 +107,7 @@ class Live:
             if source == "-":
                 return av.open(sys.stdin.buffer, metadata_errors="replace"), False
             if kind in DEVICES and rest and not rest.startswith("//"):
-                return av.open(rest, format=kind, timeout=TIMEOUT), kind != "lavfi"
+                return av.open(rest, format=kind, timeout=TIMEOUT, metadata_errors="replace"), kind != "lavfi"
             if "://" in address:
                 rtsp = {"rtsp_transport": "tcp"} if kind.startswith("rtsp") else {}
                 return av.open(address, timeout=TIMEOUT, options=rtsp, metadata_errors="replace"), True

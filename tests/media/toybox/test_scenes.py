@@ -1,6 +1,7 @@
 """Scenes: true answers, balance, independence of picture and sound, held-out combinations, files."""
 
 import json
+import struct
 from collections import Counter, defaultdict
 from itertools import pairwise
 
@@ -295,6 +296,13 @@ def test_asset_pack_takes_the_place_of_drawn_things(tmp_path) -> None:
             frame = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
             frame.sample_rate = 22050
             container.mux(stream.encode(frame))
+    tagged = tmp_path / "sounds" / "kind0" / "a.wav"  # by an artist whose name is not UTF-8
+    tag = b"INFOIART" + struct.pack("<I", 4) + b"Jos\xe9"
+    data = tagged.read_bytes()
+    at = data.index(b"data")
+    data = data[:at] + b"LIST" + struct.pack("<I", len(tag)) + tag + data[at:]
+    tagged.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
+    assert np.abs(AssetPack(tmp_path).sound("kind0", rng)).max() == 1
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions" / "kind3.txt").write_text("something third\n")
     pack = AssetPack(tmp_path)

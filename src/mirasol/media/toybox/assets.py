@@ -148,7 +148,7 @@ def _decode(file: Path, sample_rate: int) -> np.ndarray:
     """The first seconds of a sound file as (n,) float32 mono."""
     pieces = []
     try:
-        with av.open(str(file)) as container:
+        with av.open(str(file), metadata_errors="replace") as container:
             resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
             for frame in container.decode(audio=0):
                 pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]

@@ -88,7 +88,16 @@ def score(options: argparse.Namespace) -> None:
     """Scores a model that is trained, on scenes of `--seconds`."""
     model, text = Mirasol.load(options.score), Text.load(options.score)
     figures = scores(model, text, options.pack, options.scenes, "both", options.seconds)
-    note({"what": "scores", "of": options.score, "seconds": options.seconds, "row": "both", **figures})
+    note(
+        {
+            "what": "scores",
+            "of": options.score,
+            "pack": options.pack,
+            "seconds": options.seconds,
+            "row": "both",
+            **figures,
+        }
+    )
 
 
 def run(arm: str, options: argparse.Namespace) -> None:
@@ -98,6 +107,8 @@ def run(arm: str, options: argparse.Namespace) -> None:
     how = f"-{options.rate:g}" if options.rate else ""
     if options.start:  # another beginning is another run
         how += f"-{checkpoint.fingerprint(Path(options.start), ('',))[:6]}"
+    if options.pack != "pack":
+        how += f"-{Path(options.pack).name}"
     out = Path("runs") / f"bench-{name}-{options.seed}-{options.steps}{how}"
 
     def evaluate(model: Mirasol, tokenizer: Any) -> dict[str, float]:
@@ -113,14 +124,15 @@ def run(arm: str, options: argparse.Namespace) -> None:
     for row in ("both", "question"):
         note(
             {
-                "what": "scores", "arm": name, "seed": options.seed, "step": max(curve), "steps": options.steps,
-                "from": options.start, "rate": recipe.optimisation.rate, "row": row,
+                "what": "scores", "arm": name, "pack": options.pack, "seed": options.seed, "step": max(curve),
+                "steps": options.steps, "from": options.start, "rate": recipe.optimisation.rate, "row": row,
                 "parameters": count_parameters(model),
                 "hours": round((time.monotonic() - begun) / 3600, 3),
                 **scores(model, text, options.pack, options.scenes, row),
             }
         )  # fmt: skip
-    note({"what": "curve", "arm": name, "seed": options.seed, "text": curve, "between": list(between.values())})
+    about = {"what": "curve", "arm": name, "pack": options.pack, "seed": options.seed}
+    note({**about, "text": curve, "between": list(between.values())})
 
 
 def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
@@ -229,8 +241,9 @@ def linear(options: argparse.Namespace) -> None:
             right = sum(truth == kinds[at] for truth, at in zip(truths, best, strict=True))
             note(
                 {
-                    "what": "linear", "vit": folder.name, "type": what, "features": name, "right": right,
-                    "asked": len(truths), "known": len(labels), "percent": round(100 * right / len(truths), 1),
+                    "what": "linear", "vit": folder.name, "pack": options.pack, "type": what, "features": name,
+                    "right": right, "asked": len(truths), "known": len(labels),
+                    "percent": round(100 * right / len(truths), 1),
                 }
             )  # fmt: skip
 

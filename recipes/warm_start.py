@@ -97,6 +97,14 @@ def stored(folder: Path, scenes: PackScenes, count: int) -> TokenStore:
     return TokenStore.load(path)
 
 
+def media_of_ones_own(scenes: PackScenes) -> str:
+    """What the card says of pictures and sounds that came into the pack by `make_pack.py --also`."""
+    assets = scenes.assets
+    files = [file for part in (assets.pictures, assets.sounds) for kind in assets.world.kinds for file in part[kind]]
+    more = sum(file.name.startswith("also") for file in files)
+    return f"; {more} of its {len(files)} files are media added by --also, under licences of their own" if more else ""
+
+
 def recipe(
     start_from: str = "",
     vit: str = "models/dinov2-small",
@@ -137,7 +145,7 @@ def recipe(
         optimisation=Optimisation(steps=steps, rate=rate, other_rate=rate / 2, warmup=min(20, steps // 5), decay=0.3),
         batches=batches,
         tokenizer=tokenizer,
-        data=f"{scenes} scenes of one to three seconds of {pack}/train, {kinds} kinds",
+        data=f"{scenes} scenes of one to three seconds of {pack}/train, {kinds} kinds{media_of_ones_own(shown)}",
         limits="It learned on films of 1 to 3 seconds with one to three things; of longer films, ask about a part. "
         "In our runs it named half of the pictures and most sounds of another source wrongly (docs/warm_start.md).",
         seed=seed,

@@ -100,7 +100,9 @@ def test_what_is_learned_from_lasts_longer_and_is_photographed_more_often(recipe
     assert (lengths, others) == ({1, 2, 3}, {1})
     several = [sum(len(scene.things) > 1 for scene in found) for found in scenes]
     assert several == [16, 8]
-    names = {name.split("-")[0] for name in tool("make_pack").PACKAGES}
+    make_pack = tool("make_pack")
+    names = {make_pack.ALSO, *(name.split("-")[0] for name in make_pack.PACKAGES)}
+    assert {beginning for beginning, _ in tool("make_lessons").PHOTOGRAPHS} <= names
     assert {beginning for beginning, _ in recipe.OFTEN} <= names, "the files of a pack are called by their packages"
     beginning, times = recipe.OFTEN[0]
     folder = Path("pack/train/pictures") / KINDS[0]
@@ -108,6 +110,15 @@ def test_what_is_learned_from_lasts_longer_and_is_photographed_more_often(recipe
     opened_pack.cache_clear()
     drawn = learned.assets.drawn[KINDS[0]]
     assert [sum(file.name.startswith(beginning) for file in drawn), len(drawn)] == [times, times + 1]
+
+
+def test_the_card_tells_of_media_of_ones_own(recipe: ModuleType) -> None:
+    shown = recipe.scenes_of("pack", "train")
+    assert recipe.media_of_ones_own(shown) == ""
+    folder = Path("pack/train/pictures") / KINDS[0]
+    (folder / "also_07.png").write_bytes((folder / "a.png").read_bytes())
+    opened_pack.cache_clear()
+    assert "1 of its 25 files are media added by --also" in recipe.media_of_ones_own(shown)
 
 
 def test_kinds_are_those_of_both_sources(recipe: ModuleType) -> None:

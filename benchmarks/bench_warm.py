@@ -303,8 +303,8 @@ def draw() -> None:
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
     runs = {line["arm"]: line for line in sorted(curves, key=lambda line: len(line["text"]))}
-    figure, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.6))
-    colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc"}
+    figure, (losses, rights) = plt.subplots(1, 2, figsize=(12, 3.6))
+    colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc", "warm-taught-named": "#2a8c3c"}
     for arm, colour in colours.items():
         if not (line := runs.get(arm)):
             continue
@@ -317,7 +317,7 @@ def draw() -> None:
     rights.set(xlabel="step", ylabel="exact match, source held out, %", ylim=(0, None))
     for axis in (losses, rights):
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     figure.savefig(ROOT / "docs/warm.png", dpi=110)
 

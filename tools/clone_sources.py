@@ -70,7 +70,9 @@ CLONES = {
     ),
     "ibellae/zwierzaki": Clone("94af0dcad42915ec8ecc8ad7290c9b68cf47c5b9", ("images",), ("sounds",)),
     "hmagdyadel/ZOO": Clone("a0e6b7c254ee06149482bc61e9cf0d93b38f422f", ("assets/icons",), ("assets/sounds",)),
-    "nirmalkumargcp-ux/spell-quest": Clone("5808a11d3b27f13e0424eb1883067a8f568ce1df", ("images",)),
+    "nirmalkumargcp-ux/spell-quest": Clone(
+        "5808a11d3b27f13e0424eb1883067a8f568ce1df", ("images",), names={"cello": ""},  # the photograph of tuxpaint
+    ),
     "prosenjit-manna/kids-learning": Clone("d7a0c9894300d1903926f145377dbbdca881b1e6", ("images/animals",)),
     "takisparas486/Giannis": Clone("e915cd9e0c9b1e7705123ad9e15ceb7a29a72511", ("images/animals",)),
     "vik20000in/Guess-The-Picture-Game": Clone(

@@ -88,16 +88,8 @@ def score(options: argparse.Namespace) -> None:
     """Scores a model that is trained, on scenes of `--seconds`."""
     model, text = Mirasol.load(options.score), Text.load(options.score)
     figures = scores(model, text, options.pack, options.scenes, "both", options.seconds)
-    note(
-        {
-            "what": "scores",
-            "of": options.score,
-            "pack": options.pack,
-            "seconds": options.seconds,
-            "row": "both",
-            **figures,
-        }
-    )
+    about = {"what": "scores", "of": options.score, "pack": options.pack, "seconds": options.seconds, "row": "both"}
+    note({**about, **figures})
 
 
 def run(arm: str, options: argparse.Namespace) -> None:

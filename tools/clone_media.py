@@ -21,6 +21,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 from collections import Counter
@@ -42,9 +43,8 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
 def repository(name: str, commit: str, clones: Path) -> Path:
     """The folder of a clone that has the commit, fetched where there is none."""
     home = clones / name.replace("/", "+")
-    found = [folder for folder in (home, home / "repo") if git(folder, "cat-file", "-e", commit) is not None]
-    if found:
-        return found[0]
+    if git(home, "cat-file", "-e", commit) is not None:
+        return home
     print(f"fetching {name}", flush=True)
     subprocess.run(["git", "init", "-q", "--bare", str(home)], check=True)
     if git(home, "fetch", "-q", "--depth", "1", f"https://github.com/{name}", commit) is None:
@@ -154,6 +154,7 @@ def main() -> None:
         raise SystemExit(f"{given.out} is there already; choose another name")
     given.clones.mkdir(parents=True, exist_ok=True)
     making = given.out.with_name(f"{given.out.name}.part")
+    shutil.rmtree(making, ignore_errors=True)
     with tempfile.TemporaryDirectory() as cache:
         salient = None if given.whole else standing_out(Path(cache))
         about, seen = {}, set()

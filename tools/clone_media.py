@@ -152,6 +152,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.out.exists():
         raise SystemExit(f"{given.out} is there already; choose another name")
+    if not shutil.which("git"):
+        raise SystemExit("expected git to read repositories with, found none; install it")
     given.clones.mkdir(parents=True, exist_ok=True)
     making = given.out.with_name(f"{given.out.name}.part")
     shutil.rmtree(making, ignore_errors=True)

@@ -48,7 +48,7 @@ NAMING = 0.3  # weight of naming kinds beside what the teachers give
 class Pupil(nn.Module):
     """Tubes, patches and ViT of a model, with linear layers to what each teacher gives, and to the kinds."""
 
-    def __init__(self, model: Mirasol, seen: int, heard: int, kinds: int = 0) -> None:
+    def __init__(self, model: Mirasol, seen: int, heard: int, kinds: int) -> None:
         super().__init__()
         encoder = model.encoder
         self.tubes, self.patches, self.vit = encoder.tubes, encoder.patches, encoder.vit
@@ -128,8 +128,10 @@ def teach(
     chance = torch.Generator().manual_seed(seed)
     sizes = model.sizes
     seen, heard = standard(pictures["taught"]), standard(sounds["taught"])
-    unnamed = torch.full((max(len(seen), len(heard)),), -1)
-    kinds = [part.get("kinds", unnamed[: len(part["taught"])]).long() for part in (pictures, sounds)]
+    kinds = [
+        part["kinds"].long() if "kinds" in part else torch.full((len(part["taught"]),), -1)
+        for part in (pictures, sounds)
+    ]
     pupil = Pupil(model, seen.shape[1], heard.shape[1], 1 + int(max(named.max() for named in kinds))).train()
     optimizer = torch.optim.AdamW(pupil.groups(rate), betas=(0.9, 0.98), weight_decay=0.02)
     pools = [[at for at in ((named < 0).nonzero()[:, 0], (named >= 0).nonzero()[:, 0]) if len(at)] for named in kinds]
@@ -141,12 +143,12 @@ def teach(
             group["lr"] = group["highest"] * share
         chosen = []
         for sense, parts in enumerate(pools):
-            taken = []
+            taken, count = [], max(1, each // len(parts))
             for part, at in enumerate(parts):
-                if len(orders.get((sense, part), ())) < each // len(parts):
+                if len(orders.get((sense, part), ())) < count:
                     orders[sense, part] = at[torch.randperm(len(at), generator=chance)]
-                taken.append(orders[sense, part][: each // len(parts)])
-                orders[sense, part] = orders[sense, part][each // len(parts) :]
+                taken.append(orders[sense, part][:count])
+                orders[sense, part] = orders[sense, part][count:]
             chosen.append(torch.cat(taken))
         pixels = torch.stack([varied(pictures["pixels"][at], (sizes.height, sizes.width), chance) for at in chosen[0]])
         columns = torch.stack([spectrogram(sounds["waves"][at], sizes) for at in chosen[1]])

@@ -102,7 +102,7 @@ def test_what_is_learned_from_lasts_longer_and_is_photographed_more_often(recipe
     assert several == [16, 8]
     make_pack = tool("make_pack")
     names = {make_pack.ALSO, *(name.split("-")[0] for name in make_pack.PACKAGES)}
-    assert {beginning for beginning, _ in tool("make_lessons").PHOTOGRAPHS} <= names
+    assert tool("make_lessons").PHOTOGRAPHS == recipe.OFTEN, "lessons show photographs as often as the recipe does"
     assert {beginning for beginning, _ in recipe.OFTEN} <= names, "the files of a pack are called by their packages"
     beginning, times = recipe.OFTEN[0]
     folder = Path("pack/train/pictures") / KINDS[0]

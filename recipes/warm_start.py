@@ -38,7 +38,7 @@ OFTEN = (("qabcs", 6), ("also", 6))  # most of these pictures are photographs, a
 GATE = 1.0  # of cross-attention at the start of `join`: tanh 0.76, open
 SIZES = Sizes(
     frame_rate=1.0, frames=1, height=168, width=168, hop=160, window=400, mels=70, patch=(14, 10),
-    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), vit_summary=True, combiner_layers=1, combined=16,
+    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), vit_summary=True, combiner_layers=2, combined=16,
     latent_layers=1, context_snippets=8, reconstruct_video=False, reconstruct_audio=False, reconstruct_scale=4,
     reconstruct_patch=7, latent_weight=0.0, video_weight=0.0, audio_weight=0.0,
 )  # fmt: skip

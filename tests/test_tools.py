@@ -238,7 +238,7 @@ def test_media_come_out_of_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", words)
     media.main()
     about = json.loads((tmp_path / "media/about.json").read_text(encoding="utf-8"))
-    assert len([name for name in about if name.startswith("pictures/cow/someone-")]) == 3
+    assert len([name for name in about if name.startswith("pictures/cow/someone-things-")]) == 3
     others = {path: source for path, source in about.items() if "/cow/" not in path}
     assert sorted((source["path"], source["licence"]) for source in others.values()) == [
         ("photos/again/Fire Truck.png", "CC0"), ("sounds/a b/lion.wav", "CC0"),

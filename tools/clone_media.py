@@ -4,9 +4,9 @@
     python tools/clone_media.py MEDIA --clones FOLDER [--whole]
     python tools/make_pack.py pack --also MEDIA
 
-    MEDIA/pictures/<kind>/<owner>-<n>.png   photographs, cut out of what is around them
-    MEDIA/sounds/<kind>/<owner>-<n>.<...>   recordings as they come
-    MEDIA/about.json                        repository, commit, path and licence of each
+    MEDIA/pictures/<kind>/<owner>-<name>-<n>.png   photographs, cut out of what is around them
+    MEDIA/sounds/<kind>/<owner>-<name>-<n>.<...>   recordings as they come
+    MEDIA/about.json                               repository, commit, path and licence of each
 
 Which repositories, at which commits, is in `clone_sources.py`; about 3 GB. Each is fetched by git into
 FOLDER/OWNER+NAME where it does not lie there yet (a clone made by hand will do, bare or not). A commit says what its
@@ -167,7 +167,7 @@ def main() -> None:
             for number, (path, content) in enumerate(files_of(folder, clone.commit, list(taken))):
                 kind, role = taken[path]
                 digest = hashlib.sha256(content).digest()
-                target = making / role / kind.replace(" ", "_") / f"{name.split('/')[0]}-{number:03d}"
+                target = making / role / kind.replace(" ", "_") / f"{name.replace('/', '-')}-{number:03d}"
                 if digest not in seen and (written := write(target, path, content, role, salient)):
                     seen.add(digest)
                     kept[role] += 1
@@ -185,7 +185,7 @@ def write(
     """Writes a picture as PNG, or a sound as it comes; gives the file, or None for a picture that cannot be read."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if role == "sounds":
-        target = target.with_suffix(f".{path.rsplit('.', 1)[-1].lower()}")
+        target = target.with_name(f"{target.name}.{path.rsplit('.', 1)[-1].lower()}")
         target.write_bytes(content)
         return target
     try:
@@ -196,7 +196,7 @@ def write(
     picture.thumbnail((SIDE, SIDE))
     if min(picture.size) < 48:
         return None
-    target = target.with_suffix(".png")
+    target = target.with_name(f"{target.name}.png")
     (cut_out(picture, salient) if salient else picture).save(target)
     return target
 

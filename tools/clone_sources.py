@@ -120,4 +120,75 @@ CLONES = {
     "jessicaandreoli/app-sons-animais": Clone("a3202cade9bf13ada09829756fbe51c2cd481430", (), ("",)),
     "Zahid275/Animals-App": Clone("f59b6269b1e5a06676e7e615544d29e634d0d81d", (), ("",)),
     "tomdiinur/animals": Clone("20e59871c7d15344494f1c54664c27805c1bc9d6", (), ("",)),
+    "Kevin3781/birdle": Clone("53f25cb14857314abf53a87105597bd58c82273e", ("photos",), ("audio",), last=True),
+    "vishnu-u/Siren-Sound-Dataset": Clone("c49b76d3171823bfd857bffc5a93ffe811cfb7eb", (), ("firetruck",)),
 }  # fmt: skip
+
+# Toys that let animals and things be heard, a few recordings of each kind: name, commit, folder, and a kind that is
+# left out because its name is spoken there, or another thing heard.
+BOARDS = """
+afatihyilmaz/Animals-App bcaf953500c459d7d18e16ad5f53d1a714e2ec4b app/src/main/res/raw
+Al-Mostapha/Ceasery 722eeca690b095a7e1df5d4920c860aef2befebf sounds
+alexanderbazo/U13-SoundMachine-Live e109402f3d79c523c60b42b93efd618fc21cc808 app/src/main/res/raw
+aliemreayz/animalfindergame2 6a12690c012212a4fb8194daf677fc60e93b242b app/src/main/res/raw donkey
+andanylo/AnimalSoundboard ddf7814ec2bb9068d94c27ad7e4470f0aad7175a Files
+AndroPlus/animal-sounds-android c2d023461d79b9ee128b102b1d8f5fb4a56ae3fc AnimalBeats/src/main/assets
+AnMishkin/Animal2 94c83a28fcfac63d96d7f6e61112d3c318f95c5d app/src/main/res/raw
+AnMishkin/AnimalSounds 660c66b1f143f1959c07c5074b432c4c72ab3159 app/src/main/res/raw
+Antmagnum/Animal-Soundboard 829808c87c32b8f499a9e4ef6a59f83f105d045c audio
+BarBoochiTN/First-Project a014f1062fc5bc5868d8eeba47e8240efc2c8ad8 sounds
+BrVenturaU/AnimalZoo 0bf3fc633fc64737f9388d0dfeff0204895ed616 app/src/main/res/raw
+chrisardo/AnimApp 3505999d82ddf53d62d53c0bba6b6e17126c2836 app/src/main/res/raw
+CustomizableAlarmClock/CustomizableAlarmClock b62cba7ee22ef06a96f75a9d6bc15b0e82785b39 app/src/main/res/raw
+damz93/suara-hewan-interaktif-2025 4c601f1bed0d9fdc07ef4ddc766f27f96480da91 sounds
+dev-you-need/AnimalSounds 16db71aef3e16e30e9a01dab2c9b5a9a8a99b518 app/src/main/res/raw
+dev-you-need/vehicleSounds 44d02190d6b1806639ad10523c8bd2fb46e0042d app/src/main/res/raw
+Dominik-Sabo/RMA-Soundboard e2234a978a6fb87d5e5a140d3cfba472c1a2678f app/src/main/res/raw
+doux100/Animals-Sound fef00db4056fe58ed2eba74a596c7bcd62c79c64 app/src/main/res/raw
+eitguide/AniKids bd311c84756ba4d77015146225b5d875c1cb88b6 app/src/main/res/raw cat
+Fazilasr/x 0c7274a0c3cdaaf2d5029d5259f0548f671c8f58 sounds
+fernandohcab/qual-o-som dc098f41c35934efa92e9ce2d5ac8c408d54cf7f app/src/main/res/raw
+GroveDG/emojisound df95b7c290578174020d893fc763daee2937f574 sounds
+gs0ciety/tierruf-android c9894ad506ee0ebbbee5e4c414858a12a3d3d037 app/src/main/res/raw
+halilsecer/AnimalFinder 1524b2c9c32244e553f083c0b0b4daeced9e95b8 app/src/main/res/raw
+harsh-android/Animal-Sounds 854fffcc033d12119b1ab03bbc9cd03a51ccf7c2 app/src/main/res/raw deer
+igadmile/chooseAnAnimal de47c745375872d556d135b23f2c20b6a5db301b audio
+jeffmcgwn/safari 247712226ad8d2869af4b71162b42890e1569261 sounds
+jettdesign/Chinese-Zodiac 3ca6390804adc624e1c400fab404c407816244e5 sounds
+jose-lp/InstrumentsApp 6a46a1c712501a7fa4fa1a32acccb4fd9a101505 app/src/main/res/raw
+jtljrdn/Teaching-Animal-Sounds 517666e41a71d59945919baaae24c6517285579e sounds
+kaziim/AnimalFinder 363bf427cfabe6530a610be4a4acec56ef0fc08f app/src/main/res/raw
+kingmclol/EcosystemSimulator 311437c279ae4809a758c65c5e313e401eb67e6a sounds
+knezm/guessAnimal 07f1aee8040e9bd4159c49a3ff8322e787e1a0f0 app/src/main/res/raw
+Licia27/Pine-city-zoo-Fnb 6cb40ad1df008f196428195ce5d9c7c3a9c85e39 sounds koala
+LidiaSan/juego_parejas 1370b8909af651b01219cae52c489160c9cbbbb3 audio
+ltrinity/animalsoundquiz 2dd3e038bb9cc5e2512993708c8731315c0ffa04 sounds
+megaladon/Animal-Sounds a56f8bdc2f28e23d7b086823c066aa92cf8190a8 . sheep
+MrPatoCode/instrumentos-musicales b3e3075cdf895c686e0d7235fdb400bf3578feb2 app/src/main/res/raw
+nanchacha/SoundBoard 03388989a0bfa04e94b164f8f4046043732b8e9e sounds
+NitinMa2/AnimalSounds 17b24945a5239c21cae9810287e68e37ea5a317b app/src/main/res/raw
+nurill0/Uy-hayvonlari f82bee7724979f0f1ff12d2550794a0e9261bfcd sounds
+pamepeixinho/AnimalSounds_IOSApp 335fd839a8aa0d5c83c1e90badf632584bf4f622 collectionView/soundEffectsAnimals
+pavlov150/Animals e94a68c5f68ee0543e471d90e5dd45654d1ce811 app/src/main/res/raw
+prakashkumar1/CyberZoo 03961c0ec4ed7f8708040a4f474c5ba082360833 app/src/main/res/raw
+robertobarrosx/baby-keyboard 153da5f055e26092259f7b118664e721c6517017 sounds
+sabrinaprinz/tiermemoryar f69def9c0b83ee07ee79fc950238378c9dbb67d1 audio
+saddi3taylor/Amazon-Rainforest 2ec166a48c599927b89d7a04d7d810ac45a711e3 sounds
+sezeragri/AirHornCrazySiren 21a79b4039f401405c48a5724bcae7971e7e4125 app/src/main/res/raw
+shashanknaikdev/Android-App-Animals-Bird-SoundBoard c458df5e0f4ca76f28d2ff893d10dd690a1f475b res/raw
+shruthikookie/Animal_and_Bird_Sounds 608a615847520ba00692c46742bb5ddc705a5c08 app/src/main/res/raw
+ssevgitellioglu/SleepSound 3c1256818d8594c7f3ca2b8a885e7bfb2f8539c9 app/src/main/res/raw
+SuchitaTewari/Fun-Sound-For-KIds 101ed4fe2146c6250cd2e4cb1d9a0af771078660 app/src/main/res/raw
+thasneem9/birdSounds 3e13481d444729b97c42ca9f08aded77954247ef sounds
+tranthuc97/tranthuc97.animalsound 7aad3cff80ac7148bc26ad405d02233c6a7f71ea app/src/main/res/raw
+verrellrizky/Soundboard ba5c195872b263cd0fc9103ba1275d329870a6fc app/src/main/res/raw
+vinoddirishala/animal_sounds_kids_android b6f86f669854f491a46d579cdf998d9c26e6249a app/src/main/res/raw
+wbyan2021/animal-sounds-playground b8b9eedb3768c7483232876ff324317e5d37055b data/sounds dog
+wchtommy20013/Slammer-board-game-sound-player 9f7c7762a1eaa53b3bbf801a25a1cf190465c647 sounds owl
+yuxiaohui78/animalSounds fd615725c06b7bfff193e6d2a43a97a673eefabf sounds
+zahiruddinzainal/virtual-hammer-android 27a0cc63a0e8c3de8a99d0daf544716065715a65 app/src/main/res/raw
+"""
+CLONES |= {
+    name: Clone(commit, (), ("" if folder == "." else f"{folder}/",), names={without: ""})
+    for name, commit, folder, without in ((*line.split(), "")[:4] for line in BOARDS.strip().splitlines())
+}

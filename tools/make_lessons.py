@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="the folder that it kept the packages in")
     parser.add_argument("--pictures", type=int, default=12_000, help="at most")
     parser.add_argument("--seconds", type=int, default=30_000, help="of sound")
-    parser.add_argument("--named", type=int, default=0, help="pictures of PACK/train with their kind; twice the sounds")
+    parser.add_argument("--named", type=int, default=0, help="pictures of PACK/train with their kind; four times the sounds")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.out.exists():
@@ -311,7 +311,7 @@ def main() -> None:
         making.mkdir(parents=True, exist_ok=True)
         kinds = AssetPack(given.pack / "held_out").world.kinds
         pack = AssetPack(given.pack / "train", kinds, vary=True, longest=1.0, often=PHOTOGRAPHS)
-        sounds = named_sounds(pack, hearing, 2 * given.named, given.seed) if given.named else None
+        sounds = named_sounds(pack, hearing, 4 * given.named, given.seed) if given.named else None
         sounds = together(sound_lessons(heard, templates, hearing, given.seconds, given.seed), sounds)
         save_file(sounds, making / "sounds.safetensors")
         pictures = named_pictures(pack, seeing, given.named, given.seed) if given.named else None

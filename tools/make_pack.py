@@ -19,8 +19,8 @@ With --also more goes into OUT/train: MEDIA/pictures/<kind>/* and MEDIA/sounds/<
 your own or what `clone_media.py` gathers; not what looks like a picture of OUT/held_out, nor sounds that hold the first
 second of one there.
 
-Needs apt-get and dpkg-deb, npm and pip; zstandard for gcompris, and resvg-py for drawings that are SVG (without them
-those are left out, and it says so).
+Needs apt-get and dpkg-deb, npm and pip, and `pip install -r tools/requirements.txt`: zstandard for gcompris, and
+resvg-py for drawings that are SVG (without them those are left out, and it says so).
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def picture(path: Path) -> Image.Image | None:
         try:
             import resvg_py
         except ImportError:
-            warnings.warn("drawings in SVG are left out: pip install resvg-py", stacklevel=2)
+            warnings.warn("drawings in SVG are left out: pip install -r tools/requirements.txt", stacklevel=2)
             return None
         try:
             opened = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_path=str(path)))))
@@ -376,7 +376,7 @@ def gather(cache: Path, *, strict: bool = False, light: bool = False) -> tuple[K
                 for name in RESOURCES:
                     unpack_resources(folder / f"usr/share/gcompris-qt/rcc/{name}.rcc", folder / "unpacked")
             except ImportError:
-                print("gcompris is left out: pip install zstandard")
+                print("gcompris is left out: pip install -r tools/requirements.txt")
         heard = {kind for pack in packs for kind, roles in pack.items() if roles["sounds"]} if late(package) else ()
         add(package, heard)
     return packs

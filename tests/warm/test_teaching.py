@@ -171,6 +171,25 @@ def test_a_recording_is_found_inside_a_longer_one() -> None:
     assert LESSONS.heard_in(quiet, known) < LESSONS.ALIKE_SOUND
 
 
+def test_no_more_than_a_fifth_of_mels_and_columns_is_silenced() -> None:
+    columns = torch.rand(20, 30) + 1.0
+    columns[3, 4] = 0.5
+    chance = torch.Generator().manual_seed(0)
+    silenced = []
+    for _ in range(60):
+        found = TEACH.partly_silenced(columns, chance)
+        changed = found != columns
+        assert bool((found[changed] == 0.5).all())
+        rows, steps = (changed.float().mean(dim=axis) > 0.5 for axis in (1, 0))
+        assert rows.sum() <= 4
+        assert steps.sum() <= 6
+        assert not changed[~rows][:, ~steps].any()
+        silenced.append(bool(changed.any()))
+    assert 20 < sum(silenced) < 60
+    assert columns[3, 4] == 0.5
+    assert columns[columns != 0.5].min() >= 1.0, "what it is given stays as it is"
+
+
 def test_seconds_are_one_second_and_the_same_for_a_seed() -> None:
     waves = [np.sin(np.arange(length) / 9).astype(np.float32) for length in (2_000, 17_000, 70_000)]
     for seed in range(20):

@@ -114,7 +114,7 @@ def recipe(
     warm: bool = True,
     lora: int = 0,
     kinds: str = "shared",
-    scenes: int = 4_000,
+    scenes: int = 6_000,
     clips: int = 16,
     steps: int = 800,
     rate: float = 0.0,  # of Muon; 0: what the stage has

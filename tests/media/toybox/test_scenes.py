@@ -4,6 +4,7 @@ import json
 import struct
 from collections import Counter, defaultdict
 from itertools import pairwise
+from pathlib import Path
 
 import av
 import numpy as np
@@ -282,6 +283,25 @@ def test_contact_sheet_and_demo() -> None:
     assert len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 500
 
 
+def save_damaged(path: Path) -> None:
+    """Two seconds of noise as MP3, a tenth of it bytes that mean nothing."""
+    rng = np.random.default_rng(0)
+    frame = av.AudioFrame.from_ndarray(rng.uniform(-0.5, 0.5, (1, 32_000)).astype("f"), format="fltp", layout="mono")
+    frame.sample_rate = 16_000
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libmp3lame", rate=16_000, layout="mono")
+        cut = av.AudioResampler(format="fltp", layout="mono", rate=16_000, frame_size=576)
+        for part in [*cut.resample(frame), *cut.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    data = bytearray(path.read_bytes())
+    half, tenth = len(data) // 2, len(data) // 10
+    data[half : half + tenth] = rng.integers(0, 256, tenth, dtype=np.uint8).tobytes()
+    path.write_bytes(data)
+    with av.open(str(path)) as container, pytest.raises(av.FFmpegError):
+        list(container.decode(audio=0))
+
+
 def test_asset_pack_takes_the_place_of_drawn_things(tmp_path) -> None:
     rng = np.random.default_rng(0)
     for i in range(12):
@@ -303,6 +323,9 @@ def test_asset_pack_takes_the_place_of_drawn_things(tmp_path) -> None:
     data = data[:at] + b"LIST" + struct.pack("<I", len(tag)) + tag + data[at:]
     tagged.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
     assert np.abs(AssetPack(tmp_path).sound("kind0", rng)).max() == 1
+    save_damaged(tmp_path / "sounds" / "kind1" / "a.mp3")
+    (tmp_path / "sounds" / "kind1" / "a.wav").unlink()
+    assert 14_000 < len(AssetPack(tmp_path, longest=2.0).sound("kind1", rng)) < 31_000, "the part that is damaged is left out"
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions" / "kind3.txt").write_text("something third\n")
     pack = AssetPack(tmp_path)

@@ -157,16 +157,24 @@ def _by_kind(folder: Path, endings: set[str]) -> dict[str, list[Path]]:
 
 
 def _decode(file: Path, sample_rate: int) -> np.ndarray:
-    """The first seconds of a sound file as (n,) float32 mono."""
-    pieces = []
+    """The first seconds of a sound file as (n,) float32 mono, without the parts that are damaged."""
+    pieces: list[np.ndarray] = []
+    damage: Exception | None = None
     try:
         with av.open(str(file), metadata_errors="replace") as container:
             resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
-            for frame in container.decode(audio=0):
-                pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-                if frame.time is not None and frame.time > 10:
+            for packet in container.demux(container.streams.audio[0]):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError as error:
+                    damage = error
+                    continue
+                pieces += [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
+                if any(frame.time is not None and frame.time > 10 for frame in frames):
                     break
             pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
     except (av.FFmpegError, IndexError) as error:
-        raise MediaError(f"{file}: expected a sound file, but it cannot be read ({error}): mend or remove it") from None
+        damage, pieces = error, []
+    if damage is not None and not pieces:
+        raise MediaError(f"{file}: expected a sound file, but it cannot be read ({damage}): mend or remove it")
     return np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)

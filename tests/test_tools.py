@@ -163,7 +163,7 @@ def test_nothing_held_out_is_in_train(tmp_path: Path) -> None:
 
 
 def test_media_of_ones_own_are_trained_with(tmp_path: Path) -> None:
-    """--also: of kinds that there are; nothing that is held out, in another size or a part of a longer sound."""
+    """--also: of kinds that there are; nothing that is held out, in another size or late in a longer sound."""
     chance = np.random.default_rng(4)
     train: dict[str, dict[str, list[tuple[str, Path]]]] = {}
     held: dict[str, dict[str, list[tuple[str, Path]]]] = {}
@@ -183,7 +183,7 @@ def test_media_of_ones_own_are_trained_with(tmp_path: Path) -> None:
     (media / "pictures/dog/notes.txt").write_text("no picture", encoding="utf-8")
     with wave.open(str(held["dog"]["sounds"][0][1])) as file:
         call = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_768
-    save_wave(media / "sounds/dog/inside.wav", np.concatenate([chance.standard_normal(7_000) / 50, call]))
+    save_wave(media / "sounds/dog/inside.wav", np.concatenate([chance.standard_normal(104_000) / 50, call]))
     MAKE_PACK.add_media(train, media)
     MAKE_PACK.write_packs(train, held, tmp_path / "out")
     about = json.loads((tmp_path / "out/about.json").read_text(encoding="utf-8"))

@@ -49,7 +49,7 @@ from PIL import Image, ImageDraw
 
 from mirasol.media.clip import MediaError
 from mirasol.media.reader import read
-from mirasol.media.toybox.assets import AssetPack
+from mirasol.media.toybox.assets import HEARD, AssetPack
 
 PICTURES, SOUNDS = (".png", ".svg", ".gif", ".jpg", ".webp"), (".ogg", ".wav", ".mp3", ".flac")
 Kinds = dict[str, dict[str, list[tuple[str, Path]]]]  # kind -> "pictures" or "sounds" -> (package, file)
@@ -267,6 +267,12 @@ def wave_of(path: Path, seconds: float = 5.0) -> np.ndarray | None:
     return wave if wave is not None and len(wave) > 0 and float(abs(wave).max()) > 1e-3 else None
 
 
+def holds_one_of(path: Path, templates: list[np.ndarray]) -> bool:
+    """Whether one of the templates may be heard in all that an asset pack reads of a sound."""
+    wave = wave_of(path, HEARD + 1.0)
+    return wave is not None and heard_in(wave, templates) >= ALIKE_SOUND
+
+
 def add_media(train: Kinds, folder: Path) -> None:
     """Adds the pictures and sounds in `folder` to those of the kinds that there are."""
     for role, endings in (("pictures", PICTURES), ("sounds", SOUNDS)):
@@ -292,8 +298,8 @@ def write_pack(
                 if role == "pictures" and (image := picture(path)) is not None and copies.new(path, image):
                     target = target.with_suffix(".png")
                     image.save(target)
-                elif role == "sounds" and (wave := wave_of(path)) is not None and copies.new(path):
-                    if package == ALSO and heard_in(wave, templates) >= ALIKE_SOUND:
+                elif role == "sounds" and wave_of(path) is not None and copies.new(path):
+                    if package == ALSO and holds_one_of(path, templates):
                         continue
                     shutil.copyfile(path, target)
                 else:

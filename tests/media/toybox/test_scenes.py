@@ -325,7 +325,7 @@ def test_asset_pack_takes_the_place_of_drawn_things(tmp_path) -> None:
     assert np.abs(AssetPack(tmp_path).sound("kind0", rng)).max() == 1
     save_damaged(tmp_path / "sounds" / "kind1" / "a.mp3")
     (tmp_path / "sounds" / "kind1" / "a.wav").unlink()
-    assert 14_000 < len(AssetPack(tmp_path, longest=2.0).sound("kind1", rng)) < 31_000, "the part that is damaged is left out"
+    assert 14_000 < len(AssetPack(tmp_path, longest=2.0).sound("kind1", rng)) < 31_000, "the damaged part is left out"
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions" / "kind3.txt").write_text("something third\n")
     pack = AssetPack(tmp_path)

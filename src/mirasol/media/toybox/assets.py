@@ -24,6 +24,7 @@ from mirasol.media.toybox.scene import World
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 SOUNDS = {".wav", ".ogg", ".flac", ".mp3"}
 LONGEST_SOUND = 0.75  # seconds
+HEARD = 10.0  # seconds of a sound file that are read
 FADE = 0.03  # seconds
 
 
@@ -170,7 +171,7 @@ def _decode(file: Path, sample_rate: int) -> np.ndarray:
                     damage = error
                     continue
                 pieces += [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
-                if any(frame.time is not None and frame.time > 10 for frame in frames):
+                if any(frame.time is not None and frame.time > HEARD for frame in frames):
                     break
             pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
     except (av.FFmpegError, IndexError) as error:

@@ -179,7 +179,7 @@ def test_lora_trains_saves_and_merges(combiner: str, tmp_path: Path, seeds: int)
     other = peft.PeftModel.from_pretrained(make_model(sizes, 5).eval(), str(tmp_path))
     merged = wrapped.merge_and_unload()
     with torch.no_grad():
-        assert torch.equal(other(**prompts).logits, adapted)
+        assert torch.allclose(other(**prompts).logits, adapted, atol=1e-5)  # where weights lie changes the last bits
         assert torch.allclose(merged(**prompts).logits, adapted, atol=1e-4)
     assert torch.equal(merged.generate(**prompts, max_new_tokens=6), answers)
     changed = {name for name, value in merged.state_dict().items() if not torch.equal(value, before[name])}

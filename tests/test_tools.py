@@ -204,6 +204,8 @@ def test_kinds_are_read_from_names_in_clones() -> None:
         "cuongphamduc/Animal-Sound-Recognition": {"data/hen/1-100-A.wav": "hen", "data/insects/2-3-B.wav": ""},
         "Sparcraps/Gob-Game-of-Bird": {"valid/BARN OWL/1.jpg": "owl", "valid/TIT MOUSE/1.jpg": "", "1.jpg": ""},
         "ibellae/zwierzaki": {"images/sea lion.jpg": "", "sounds/lion.mp3": "lion"},
+        "Kevin3781/birdle": {"audio/resplendent-quetzal.mp3": "quetzal", "audio/common-moorhen.mp3": ""},
+        "harsh-android/Animal-Sounds": {"raw/geese.mp3": "goose", "raw/deer.mp3": ""},
     }
     for name, said in paths.items():
         assert {path: media.kind_said(path, media.CLONES[name]) for path in said} == said

@@ -147,8 +147,8 @@ def recipe(
         tokenizer=tokenizer,
         data=f"{scenes} scenes of one to three seconds of {pack}/train, {kinds} kinds{media_of_ones_own(shown)}",
         limits="It learned on films of 1 to 3 seconds with one to three things; of longer films, ask about a part. "
-        "In our runs it named most sounds of another source wrongly, and half of the pictures, or less than a third "
-        "where it had photographs to learn from; which of three things sounds it guesses (docs/warm_start.md).",
+        "In our runs it named half of the sounds of another source wrongly, and a third of the pictures, where it had "
+        "photographs and recordings to learn from; without them, more. Which of three sounds it guesses.",
         seed=seed,
         start_from=str(folder) if warm else "",
         frozen=kept_as_they_are(folder) if joining else (),

@@ -233,14 +233,15 @@ def test_media_come_out_of_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     clone = media.Clone(git("rev-parse", "HEAD").strip(), ("photos",), ("sounds",), licence="CC0")
     git("rm", "-q", "-r", "sounds")
     git("commit", "-q", "-m", "less")
-    monkeypatch.setattr(media, "CLONES", {"someone/things": clone, "someone/twice": clone})
-    (tmp_path / "clones/someone+twice").symlink_to(home)
+    monkeypatch.setattr(media, "CLONES", {"someone/things": clone, "someone/twice.again": clone})
+    (tmp_path / "clones/someone+twice.again").symlink_to(home)
     monkeypatch.setattr(media, "MOST", 3)
     words = ["clone_media.py", str(tmp_path / "media"), "--clones", str(tmp_path / "clones"), "--whole"]
     monkeypatch.setattr(sys, "argv", words)
     media.main()
     about = json.loads((tmp_path / "media/about.json").read_text(encoding="utf-8"))
     assert len([name for name in about if name.startswith("pictures/cow/someone-things-")]) == 3
+    assert len([name for name in about if name.startswith("pictures/cow/someone-twice.again-")]) == 1
     others = {path: source for path, source in about.items() if "/cow/" not in path}
     assert sorted((source["path"], source["licence"]) for source in others.values()) == [
         ("photos/again/Fire Truck.png", "CC0"), ("sounds/a b/lion.wav", "CC0"),
@@ -304,3 +305,27 @@ def test_a_file_with_other_bytes_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"other")
     with pytest.raises(SystemExit, match="expected a SHA-256"):
         tool("fetch_models").checked(file)
+
+
+def test_a_model_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without onnx one line and no folder; where making ends early, what was there before stays as it was."""
+    fetch = tool("fetch_models")
+    monkeypatch.setattr(sys, "argv", ["fetch_models.py", str(tmp_path / "models")])
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"needs the package onnx: pip install -r tools/requirements.txt"):
+        fetch.main()
+    assert not (tmp_path / "models").exists()
+
+    def whole(out: Path, cache: Path) -> None:
+        (out / "config.json").write_text("whole", encoding="utf-8")
+
+    def broken(out: Path, cache: Path) -> None:
+        (out / "config.json").write_text("half", encoding="utf-8")
+        raise SystemExit("no network")
+
+    monkeypatch.setattr(fetch, "MODELS", {"a": whole})
+    fetch.main()
+    monkeypatch.setattr(fetch, "MODELS", {"a": broken})
+    with pytest.raises(SystemExit, match="no network"):
+        fetch.main()
+    assert (tmp_path / "models/a/config.json").read_text(encoding="utf-8") == "whole"

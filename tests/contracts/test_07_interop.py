@@ -177,6 +177,9 @@ def test_lora_trains_saves_and_merges(combiner: str, tmp_path: Path, seeds: int)
         answers = wrapped.generate(**prompts, max_new_tokens=6)
     wrapped.save_pretrained(tmp_path)
     other = peft.PeftModel.from_pretrained(make_model(sizes, 5).eval(), str(tmp_path))
+    saved, loaded = (peft.get_peft_model_state_dict(one) for one in (wrapped, other))
+    assert list(saved) == list(loaded)
+    assert all(torch.equal(saved[name], loaded[name]) for name in saved), "an adapter comes back bit for bit"
     merged = wrapped.merge_and_unload()
     with torch.no_grad():
         assert torch.allclose(other(**prompts).logits, adapted, atol=1e-5)  # where weights lie changes the last bits

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,6 +170,22 @@ def test_a_recording_is_found_inside_a_longer_one() -> None:
     assert LESSONS.heard_in(calls[1][800:], known) > LESSONS.ALIKE_SOUND, "a copy that begins 50 ms later"
     assert LESSONS.heard_in(calls[2], known) < LESSONS.ALIKE_SOUND
     assert LESSONS.heard_in(quiet, known) < LESSONS.ALIKE_SOUND
+
+
+def test_a_step_varies_as_many_pictures_and_hides_parts_of_as_many_seconds_as_is_said(
+    start: Path, lessons: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = {"varied": 0, "partly_silenced": 0}
+    for name in calls:
+        whole = getattr(TEACH, name)
+
+        def counted(*given: Any, name: str = name, whole: Any = whole) -> torch.Tensor:
+            calls[name] += 1
+            return whole(*given)
+
+        monkeypatch.setattr(TEACH, name, counted)
+    teach(start, lessons, tmp_path / "taught", monkeypatch, "--steps", "3")
+    assert calls == {"varied": 3 * 4, "partly_silenced": 3 * 6}
 
 
 def test_no_more_than_a_fifth_of_mels_and_columns_is_silenced() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from mirasol.media.clip import MediaError
+from mirasol.media.opening import Report, decoded
 from mirasol.media.toybox.scene import World
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -160,22 +161,17 @@ def _by_kind(folder: Path, endings: set[str]) -> dict[str, list[Path]]:
 def _decode(file: Path, sample_rate: int) -> np.ndarray:
     """The first seconds of a sound file as (n,) float32 mono, without the parts that are damaged."""
     pieces: list[np.ndarray] = []
-    damage: Exception | None = None
+    report = Report()
     try:
         with av.open(str(file), metadata_errors="replace") as container:
             resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
-            for packet in container.demux(container.streams.audio[0]):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError as error:
-                    damage = error
-                    continue
-                pieces += [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
-                if any(frame.time is not None and frame.time > HEARD for frame in frames):
+            for frame in decoded(container, container.streams.audio[0], report):
+                pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+                if frame.time is not None and frame.time > HEARD:
                     break
             pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
     except (av.FFmpegError, IndexError) as error:
-        damage, pieces = error, []
-    if damage is not None and not pieces:
-        raise MediaError(f"{file}: expected a sound file, but it cannot be read ({damage}): mend or remove it")
+        raise MediaError(f"{file}: expected a sound file, but it cannot be read ({error}): mend or remove it") from None
+    if report.damaged and not pieces:
+        raise MediaError(f"{file}: expected a sound file, but nothing in it can be decoded: mend or remove it")
     return np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)

@@ -99,6 +99,8 @@ def run(arm: str, options: argparse.Namespace) -> None:
     how = f"-{options.rate:g}" if options.rate else ""
     if options.start:  # another beginning is another run
         how += f"-{checkpoint.fingerprint(Path(options.start), ('',))[:6]}"
+    if options.bfloat16:
+        how += "-bfloat16"
     if options.pack != "pack":
         how += f"-{Path(options.pack).name}"
     out = Path("runs") / f"bench-{name}-{options.seed}-{options.steps}{how}"
@@ -118,6 +120,7 @@ def run(arm: str, options: argparse.Namespace) -> None:
             {
                 "what": "scores", "arm": name, "pack": options.pack, "seed": options.seed, "step": max(curve),
                 "steps": options.steps, "from": options.start, "rate": recipe.optimisation.rate, "row": row,
+                "bfloat16": options.bfloat16,
                 "parameters": count_parameters(model),
                 "hours": round((time.monotonic() - begun) / 3600, 3),
                 **scores(model, text, options.pack, options.scenes, row),
@@ -132,10 +135,11 @@ def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
     other = {"tune": {"stage": "tune", "scenes": 20_000}, "warm": {}, "cold": {}}[arm]
     recipe = warm_start.recipe(
         vit=str(models / "dinov2-small"), text=str(models / "stories15m"), pack=options.pack, warm=arm != "cold",
-        seed=options.seed, steps=options.steps, rate=options.rate, start_from=options.start, **other,
+        seed=options.seed, steps=options.steps, rate=options.rate, start_from=options.start, bfloat16=options.bfloat16,
+        **other,
     )  # fmt: skip
     return replace(
-        recipe, workers=0, threads=1, log_every=10, evaluate_every=100, save_every=50, max_hours=options.hours
+        recipe, workers=0, threads=1, log_every=10, evaluate_every=200, save_every=50, max_hours=options.hours
     )
 
 
@@ -327,6 +331,7 @@ def main() -> None:
         help="--arm tune: the model that --arm warm has made; else a folder to begin with",
     )
     parser.add_argument("--rate", type=float, default=0.0, help="of Muon; 0: that of the recipe")
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has instructions for it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--hours", type=float, default=0.0, help="end the arm after so long; 0: never")

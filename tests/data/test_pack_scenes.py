@@ -139,6 +139,25 @@ def test_a_scene_is_asked_one_question_of_each_type(pack: Path, model: Mirasol) 
         assert len(batches.batch(step).ids) == sum(map(len, types))
 
 
+def test_each_thing_is_asked_for_by_its_place(pack: Path, model: Mirasol) -> None:
+    """Where there are several; what is asked without that stays as it is, and every answer gets a row of its own."""
+    plain = PackScenes(str(pack), plan=((1, "seen"), (3, "which")))
+    scenes = replace(plain, each=True)
+    for number in range(0, 12, 2):
+        assert scenes.questions(number) == plain.questions(number)
+        several = scenes.scene(number + 1)
+        before, asked = plain.questions(number + 1), scenes.questions(number + 1)
+        assert asked[: len(before)] == before
+        assert len(several.things) == 3
+        for thing, question in zip(several.things, asked[len(before) :], strict=True):
+            assert (question.type, question.answer) == ("seen", thing.kind)
+            assert thing.place in question.text
+    batches = SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS)
+    for step in range(3):
+        answers = [{(q.type, q.answer) for q in scenes.questions(number)} for number in batches.numbers(step)]
+        assert len(batches.batch(step).ids) == sum(map(len, answers))
+
+
 def test_as_much_of_a_sound_is_used_as_is_asked_for(pack: Path) -> None:
     chance = np.random.default_rng
     assert len(AssetPack(pack, longest=0.1).sound(KINDS[5], chance(0))) == 1_600

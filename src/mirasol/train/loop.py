@@ -176,7 +176,7 @@ def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
     average = {}
     if run.optimisation.average:
         average = {f"{name}|average": value.detach().clone() for name, value in model.named_parameters()}
-    return Learner(model, Optimizers(model, run.optimisation), average)
+    return Learner(model, Optimizers(model, run.optimisation, bfloat16=run.bfloat16), average)
 
 
 def draw(batches: Iterator[Batch], here: World, run: Run, meter: Meter) -> Batch:

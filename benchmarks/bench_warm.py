@@ -139,7 +139,7 @@ def arm_recipe(arm: str, options: argparse.Namespace) -> Run:
         **other,
     )  # fmt: skip
     return replace(
-        recipe, workers=0, threads=1, log_every=10, evaluate_every=200, save_every=50, max_hours=options.hours
+        recipe, workers=0, threads=1, log_every=10, evaluate_every=100, save_every=50, max_hours=options.hours
     )
 
 

@@ -139,36 +139,20 @@ def test_a_scene_is_asked_one_question_of_each_type(pack: Path, model: Mirasol) 
         assert len(batches.batch(step).ids) == sum(map(len, types))
 
 
-def test_each_thing_is_asked_for_by_its_place(pack: Path, model: Mirasol) -> None:
-    """Where there are several; what is asked without that stays as it is, and every answer gets a row of its own."""
-    plain = PackScenes(str(pack), plan=((1, "seen"), (3, "which")))
-    scenes = replace(plain, each=True)
-    for number in range(0, 12, 2):
-        assert scenes.questions(number) == plain.questions(number)
-        several = scenes.scene(number + 1)
-        before, asked = plain.questions(number + 1), scenes.questions(number + 1)
-        assert asked[: len(before)] == before
-        assert len(several.things) == 3
-        for thing, question in zip(several.things, asked[len(before) :], strict=True):
-            assert (question.type, question.answer) == ("seen", thing.kind)
-            assert thing.place in question.text
-    batches = SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS)
-    for step in range(3):
-        answers = [{(q.type, q.answer) for q in scenes.questions(number)} for number in batches.numbers(step)]
-        assert len(batches.batch(step).ids) == sum(map(len, answers))
-
-
 def test_as_much_of_a_sound_is_used_as_is_asked_for(pack: Path) -> None:
     chance = np.random.default_rng
     assert len(AssetPack(pack, longest=0.1).sound(KINDS[5], chance(0))) == 1_600
     assert len(AssetPack(pack).sound(KINDS[5], chance(0))) == pytest.approx(4_000, abs=5)
 
 
-def test_stored_tokens_give_what_rendered_scenes_give(pack: Path, model: Mirasol, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_stored_tokens_give_what_rendered_scenes_give(
+    bfloat16: bool, pack: Path, model: Mirasol, tmp_path: Path
+) -> None:
     """Also where scenes of several lengths share a batch."""
     scenes = PackScenes(str(pack), seconds=(1, 3), plan=((1, "seen"), (3, "which")))
     assert len({scenes.scene(number).seconds for number in range(COUNT)}) == 2
-    make_tokens(model, scenes, COUNT, batch=4).save(tmp_path / "store.safetensors")
+    make_tokens(model, scenes, COUNT, batch=4, bfloat16=bfloat16).save(tmp_path / "store.safetensors")
     common = {"count": COUNT, "clips": CLIPS, "seed": 5}
     path = tmp_path / "store.safetensors"
     stored = SceneBatches(scenes, model.sizes, TEXT, 0, 9, store=lambda: TokenStore.load(path), **common)  # type: ignore[arg-type]
@@ -182,7 +166,7 @@ def test_stored_tokens_give_what_rendered_scenes_give(pack: Path, model: Mirasol
         assert torch.equal(one.rows, other.rows)
         with torch.no_grad():
             losses = [model(b.inputs, b.ids, b.labels, b.text_mask, b.rows).text for b in (one, other)]
-        assert difference(*losses) < 2e-3, "half precision"
+        assert difference(*losses) < (3e-2 if bfloat16 else 2e-3), "half precision"
 
 
 def test_every_scene_comes_once_before_any_comes_again(pack: Path) -> None:

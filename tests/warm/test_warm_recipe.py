@@ -35,11 +35,9 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     with pytest.raises(ValueError, match="no folder models/dinov2-small; make it by"):
         cli.load_recipe(RECIPE)  # the models are not there
     module = sys.modules["mirasol_recipe_warm_start"]
-    small = {"height": 40, "width": 30, "reconstruct_scale": 5, "reconstruct_patch": 2, "mels": 20}
+    small = {"height": 40, "width": 30, "reconstruct_scale": 5, "reconstruct_patch": 2, "mels": 20, "combined": 3}
     tubes = (((1, 5, 5), (1, 5, 5), (0, 0, 0)),)
-    module.SIZES = module.SIZES.change(  # type: ignore[attr-defined]
-        **small, combined=3, combiner_cells=(1, 2), hop=320, window=640, patch=(4, 5), tubes=tubes, combiner_layers=1
-    )
+    module.SIZES = module.SIZES.change(**small, hop=320, window=640, patch=(4, 5), tubes=tubes, combiner_layers=1)  # type: ignore[attr-defined]
     return module
 
 

@@ -20,7 +20,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mirasol.media import toybox
-from mirasol.media.toybox.questions import WORDINGS
 from mirasol.model.inputs import Inputs, Tokenized, join_inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -43,7 +42,6 @@ class PackScenes:
     plan     of scene `n` the entry n modulo its length: how many things it shows at most, and a type that it asks
     close    a thing that is alone fills the picture, and what sounds begins at once and is heard to the end of its
              second
-    each     where there are several things, ask of each one that stays in its place what is there
     vary, often  see `AssetPack`
     """
 
@@ -54,7 +52,6 @@ class PackScenes:
     types: tuple[str, ...] = ("seen", "heard", "which")
     plan: tuple[tuple[int, str], ...] = ((1, "seen"), (1, "heard"), (1, "seen"), (1, "heard"), (3, "which"))
     close: bool = True
-    each: bool = False
     vary: bool = False
     often: tuple[tuple[str, int], ...] = ()
 
@@ -71,9 +68,7 @@ class PackScenes:
 
     def questions(self, number: int) -> list[toybox.Question]:
         """Its questions of these types."""
-        scene = self.scene(number)
-        asked = [question for question in scene.questions if question.type in self.types]
-        return [*asked, *of_each(scene)] if self.each and len(scene.things) > 1 else asked
+        return [question for question in self.scene(number).questions if question.type in self.types]
 
     def inputs(self, number: int, sizes: Sizes) -> Inputs:
         """Rendered, with a batch axis of 1."""
@@ -172,21 +167,8 @@ def from_near(scene: toybox.Scene) -> toybox.Scene:
     return replace(scene, things=(thing,), sounds=sounds, surroundings=around)
 
 
-def of_each(scene: toybox.Scene) -> list[toybox.Question]:
-    """What is in its place, of each thing that stays there and is not seen twice. To learn from, not to score by: among
-    these are questions that whoever only listens could answer, which a scene's own never are."""
-    chance = random.Random(f"each {scene.split} {scene.seed}")
-    found = []
-    for thing in scene.things:
-        if thing.place and sum(other.kind == thing.kind for other in scene.things) == 1:
-            text = chance.choice(WORDINGS["seen"]).format(at=f"at the {thing.place}")
-            found.append(toybox.Question("seen", text, thing.kind, "picture"))
-    return found
-
-
 class SceneBatches(SteppedBatches):
-    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with one question of each type and
-    each answer.
+    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with one question of each type.
 
     `store()` loads the tokens of these scenes, once per worker; without it they are rendered.
     """
@@ -221,10 +203,10 @@ class SceneBatches(SteppedBatches):
         pairs = []
         for number in numbers:
             chance = random.Random(f"scene questions {self.seed} {step} {number}")
-            same = defaultdict(list)
+            by_type = defaultdict(list)
             for question in self.scenes.questions(number):
-                same[question.type, question.answer].append((question.text, question.answer))
-            pairs.append([chance.choice(wordings) for wordings in same.values()])
+                by_type[question.type].append((question.text, question.answer))
+            pairs.append([chance.choice(wordings) for wordings in by_type.values()])
         batch = collate_pairs(self.inputs(numbers), pairs, self.text, first=True, spare="what?")
         seeds = torch.tensor(numbers)
         return Batch(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, True, seeds)

@@ -18,7 +18,7 @@ from mirasol.data.toybox import toybox_tokenizer
 from mirasol.evaluate.toybox import ROWS, score_scenes, score_these
 from mirasol.media.toybox import AssetPack, make_scene
 from mirasol.media.toybox.rendering import Stage
-from mirasol.model.inputs import Tokenized
+from mirasol.model.inputs import Inputs, Tokenized
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.text import Text
 from packs import KINDS, save_pack
@@ -167,6 +167,27 @@ def test_stored_tokens_give_what_rendered_scenes_give(
         with torch.no_grad():
             losses = [model(b.inputs, b.ids, b.labels, b.text_mask, b.rows).text for b in (one, other)]
         assert difference(*losses) < (3e-2 if bfloat16 else 2e-3), "half precision"
+
+
+def test_the_vit_is_shown_no_padding_and_computes_as_is_asked(
+    pack: Path, model: Mirasol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = PackScenes(str(pack), seconds=(1, 3), plan=((1, "seen"), (3, "which")))
+    shown, view = [], model.encoder.view
+
+    def watched(inputs: Inputs) -> Tokenized:
+        assert inputs.snippet_mask is not None
+        assert inputs.snippet_mask.all()
+        shown.append(inputs.snippet_mask.numel())
+        return view(inputs)
+
+    monkeypatch.setattr(model.encoder, "view", watched)
+    one, other = (make_tokens(model, scenes, COUNT, batch=4, bfloat16=bfloat16) for bfloat16 in (False, True))
+    seconds = sum(scenes.scene(number).seconds for number in range(COUNT))
+    snippets = round(seconds / model.sizes.snippet_seconds)
+    assert sum(shown) == 2 * snippets == 2 * len(one.tubes) == 2 * int(one.snippets.sum())
+    assert not torch.equal(one.tubes, other.tubes)
+    assert not torch.equal(one.patches, other.patches)
 
 
 def test_every_scene_comes_once_before_any_comes_again(pack: Path) -> None:

@@ -118,6 +118,24 @@ def test_orthogonalise_keeps_directions_and_levels_sizes(rows: int, columns: int
     assert off.abs().max() < (0.1 if bfloat16 else 1e-3)
 
 
+def test_a_run_in_bfloat16_orthogonalises_in_it() -> None:
+    """What Muon moves goes elsewhere by a little, and from the same gradients nothing else does."""
+    moved = []
+    for bfloat16 in (False, True):
+        learner = begin(replace(run(), bfloat16=bfloat16), checkpoint.ALONE, lambda line: None)
+        torch.manual_seed(1)
+        for parameter in learner.model.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        learner.optimizers.step(1)
+        moved.append(dict(learner.model.named_parameters()))
+    one, other = moved
+    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert {"decoder.blocks.0.mlp.up_proj.weight", "encoder.vit.blocks.0.attention.q_proj.weight"} <= changed
+    assert not changed & {"decoder.embed.weight", "lm_head.weight", "encoder.combiner.query_tokens"}
+    for name in changed:
+        assert (one[name] - other[name]).abs().max() < 5e-3, name
+
+
 def test_every_parameter_has_one_optimizer_and_its_state_comes_back() -> None:
     model = Mirasol(SIZES)
     optimizers = Optimizers(model, Optimisation(steps=10))

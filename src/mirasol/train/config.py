@@ -67,7 +67,7 @@ class Run:
 
     # How it computes.
     accumulate: int = 1  # batches per step
-    bfloat16: bool = False  # compute in bfloat16; weights, gradients and optimizers stay in float32
+    bfloat16: bool = False  # compute in bfloat16, Muon too; weights, gradients and optimizers' states stay in float32
     recompute: bool = False  # activations of each block in the backward pass, instead of keeping them
     compile: bool = False  # each block by torch.compile
     workers: int = 1

@@ -31,16 +31,21 @@ from mirasol.warm import join, loaded_names
 
 HOME = Path("runs/warm_start")
 VIEWING = ("encoder.tubes", "encoder.patches", "encoder.vit")
+FUSING = ("encoder.combiner.blocks", "encoder.latent_model.blocks")
 WORDS = ("decoder.embed.weight", "lm_head.weight")
-PLAN = ((1, "seen"), (3, "which"), (1, "heard"), (3, "which"), (1, "seen"))  # things, and a type that is asked
+PLAN = ((1, "seen"), (3, "which"), (1, "heard"), (3, "which"), (3, "which"))  # things, and a type that is asked
 SECONDS = (1, 1, 2, 3)
 OFTEN = (("qabcs", 6), ("also", 6))  # most of these pictures are photographs, as those of pack/held_out; others drawn
 GATE = 1.0  # of cross-attention at the start of `join`: tanh 0.76, open
+HIDE = 0.4  # of the stored tubes and patches in each step: what is heard rests on more of them
+AVERAGE = 0.99  # share of the old in the average of the weights, which is what a run gives
+QUERIES = 0.5  # times the combiner's queries at that start: they do not drown what is in their cells
 SIZES = Sizes(
     frame_rate=1.0, frames=1, height=168, width=168, hop=160, window=400, mels=70, patch=(14, 10),
-    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), vit_summary=True, combiner_layers=2, combined=16,
-    latent_layers=1, context_snippets=8, reconstruct_video=False, reconstruct_audio=False, reconstruct_scale=4,
-    reconstruct_patch=7, latent_weight=0.0, video_weight=0.0, audio_weight=0.0,
+    tubes=(((1, 14, 14), (1, 14, 14), (0, 0, 0)),), vit_summary=True, combiner_layers=2, combined=20,
+    combiner_cells=(2, 6), latent_layers=1, context_snippets=8, mask_rate=0.0, reconstruct_video=False,
+    reconstruct_audio=False, reconstruct_scale=4, reconstruct_patch=7, latent_weight=0.0, video_weight=0.0,
+    audio_weight=0.0,
 )  # fmt: skip
 
 
@@ -55,6 +60,10 @@ def start(vit: str, text: str, seed: int) -> Path:
         for name, parameter in joined.model.named_parameters():
             if name.endswith("cross_gate"):
                 parameter.data.fill_(GATE)
+            elif name.endswith("query_tokens"):
+                parameter.data.mul_(QUERIES)
+            elif name.startswith(FUSING) and name.endswith(("o_proj.weight", "down_proj.weight")):
+                parameter.data.zero_()  # at first each cell is what is seen in it, and nothing of other places
         joined.save(folder)
     return folder
 
@@ -76,7 +85,7 @@ def scenes_of(pack: str, part: str, kinds: str = "shared", *, learned: bool = Fa
     elif kinds != "all":
         raise ValueError(f"expected kinds=shared or kinds=all, found {kinds!r}")
     shown = PackScenes(str(Path(pack) / part), chosen, "train" if learned else "test")
-    return replace(shown, plan=PLAN, seconds=SECONDS, vary=True, often=OFTEN) if learned else shown
+    return replace(shown, plan=PLAN, seconds=SECONDS, each=True, vary=True, often=OFTEN) if learned else shown
 
 
 def stored(folder: Path, scenes: PackScenes, count: int, *, bfloat16: bool = False) -> TokenStore:
@@ -114,7 +123,7 @@ def recipe(
     warm: bool = True,
     lora: int = 0,
     kinds: str = "shared",
-    scenes: int = 6_000,
+    scenes: int = 10_000,
     clips: int = 16,
     steps: int = 800,
     rate: float = 0.0,  # of Muon; 0: what the stage has
@@ -136,14 +145,16 @@ def recipe(
             store = partial(stored, folder, shown, scenes, bfloat16=bfloat16)
             store()
         return SceneBatches(
-            shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store, seed=seed
+            shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store, hide=HIDE, seed=seed
         )
 
     rate = rate or (2e-3 if stage == "join" else 2e-5)  # 2e-4 takes the ViT apart (docs/LOG.md)
     return Run(
         name=f"warm-{stage}-{seed}" if warm else f"cold-{seed}",
         sizes=sizes,
-        optimisation=Optimisation(steps=steps, rate=rate, other_rate=rate / 2, warmup=min(20, steps // 5), decay=0.3),
+        optimisation=Optimisation(
+            steps=steps, rate=rate, other_rate=rate / 2, warmup=min(20, steps // 5), decay=0.3, average=AVERAGE
+        ),
         batches=batches,
         tokenizer=tokenizer,
         data=f"{scenes} scenes of one to three seconds of {pack}/train, {kinds} kinds{media_of_ones_own(shown)}",

@@ -69,6 +69,7 @@ def random_sizes(chance: random.Random, combiner: str, batch: int = 0, snippets:
             vocabulary=37, text_width=36, text_layers=2, text_heads=6, text_kv_heads=chance.choice((1, 2, 3, 6)),
             text_mlp=28, text_positions=64, tied=chance.random() < 0.5,
             vit_extra=chance.choice((0, 1, 2)), vit_summary=chance.random() < 0.5,
+            combiner_cells=() if kind == "ttm" else chance.choice(((), (1, 2), (2, 1))),
         )  # fmt: skip
         try:
             sizes = Sizes(**{**values, **changes})

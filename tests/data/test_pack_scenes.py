@@ -17,6 +17,7 @@ from mirasol.data.scenes import PackScenes, SceneBatches, TokenStore, make_token
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.evaluate.toybox import ROWS, score_scenes, score_these
 from mirasol.media.toybox import AssetPack, make_scene
+from mirasol.media.toybox.questions import WORDINGS
 from mirasol.media.toybox.rendering import Stage
 from mirasol.model.inputs import Inputs, Tokenized
 from mirasol.model.mirasol import Mirasol
@@ -56,7 +57,10 @@ def test_from_near_one_thing_fills_the_picture_and_sounds_at_once(pack: Path) ->
     for number in range(15):
         scene, before = near.scene(number), far.scene(number)
         assert scene.seed == before.seed
-        assert scene.questions == before.questions
+        for one, other in zip(scene.questions, before.questions, strict=True):
+            placeless = one.type == "seen" and len(scene.things) == 1
+            assert one == (replace(other, text=one.text) if placeless else other)
+            assert not placeless or one.text in WORDINGS["seen alone"]
         assert [one.kind for one in scene.sounds] == [one.kind for one in before.sounds]
         assert all(one.onset % 1 <= 0.1 for one in scene.sounds)
         if len(scene.things) == 1:
@@ -139,6 +143,32 @@ def test_a_scene_is_asked_one_question_of_each_type(pack: Path, model: Mirasol) 
         assert len(batches.batch(step).ids) == sum(map(len, types))
 
 
+def test_each_thing_is_asked_for_by_its_place_and_what_is_heard_too(pack: Path, model: Mirasol) -> None:
+    """Where there are several; what is asked without that stays as it is, and every answer gets a row of its own."""
+    plain = PackScenes(str(pack), plan=((1, "seen"), (3, "which")))
+    scenes = replace(plain, each=True)
+    ways = set()
+    for number in range(0, 12, 2):
+        assert scenes.questions(number) == plain.questions(number)
+        several = scenes.scene(number + 1)
+        before, asked = plain.questions(number + 1), scenes.questions(number + 1)
+        assert asked[: len(before)] == before
+        assert len(several.things) == 3
+        *seen, heard = asked[len(before) :]
+        for thing, question in zip(several.things, seen, strict=True):
+            assert (question.type, question.answer) == ("seen", thing.kind)
+            ways.add(thing.place in question.text)
+            assert thing.place in question.text or question.text.split()[-1] == f"{thing.place.split()[1]}?"
+        assert (heard.type, heard.answer) == ("heard", several.sounds[0].kind)
+        only = replace(scenes, types=("heard",)).questions(number + 1)
+        assert [(one.type, one.answer) for one in only] == [("heard", heard.answer)]
+    assert ways == {True, False}, "by the place, or by the column alone"
+    batches = SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS)
+    for step in range(3):
+        answers = [{(q.type, q.answer) for q in scenes.questions(number)} for number in batches.numbers(step)]
+        assert len(batches.batch(step).ids) == sum(map(len, answers))
+
+
 def test_as_much_of_a_sound_is_used_as_is_asked_for(pack: Path) -> None:
     chance = np.random.default_rng
     assert len(AssetPack(pack, longest=0.1).sound(KINDS[5], chance(0))) == 1_600
@@ -188,6 +218,36 @@ def test_the_vit_is_shown_no_padding_and_computes_as_is_asked(
     assert sum(shown) == 2 * snippets == 2 * len(one.tubes) == 2 * int(one.snippets.sum())
     assert not torch.equal(one.tubes, other.tubes)
     assert not torch.equal(one.patches, other.patches)
+
+
+def test_a_share_of_stored_tokens_is_hidden_and_summaries_never(pack: Path) -> None:
+    """Others in each step, the same in the same step: whoever else is in the batch, and however long it is."""
+    model = Mirasol(REMEMBERING_SIZES.change(vit_extra=1, vit_summary=True)).eval()
+    scenes = PackScenes(str(pack), seconds=(1, 3), plan=((1, "seen"), (3, "which")))
+    store = make_tokens(model, scenes, COUNT)
+    batches = SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS, store=lambda: store, hide=0.3)
+    every = list(range(COUNT))
+    whole, kept = model.sizes.summary_tokens, batches.inputs(every)
+    assert isinstance(kept, Tokenized)
+    for name in ("tube_mask", "patch_mask"):
+        all_of_it = getattr(kept, name)
+        one, again, later = (getattr(batches.hidden(kept, every, step), name) for step in (2, 2, 3))
+        assert torch.equal(one, again)
+        assert not torch.equal(one, later)
+        assert not (one & ~all_of_it).any()
+        assert torch.equal(one[..., :whole], all_of_it[..., :whole])
+        assert 0.15 < 1 - one[..., whole:].sum() / all_of_it[..., whole:].sum() < 0.45
+        for number in every:
+            alone = batches.inputs([number])
+            assert isinstance(alone, Tokenized)
+            mask = getattr(batches.hidden(alone, [number], 2), name)[0]
+            assert torch.equal(one[number, : len(mask)], mask)
+    batch = batches.batch(4)
+    assert isinstance(batch.inputs, Tokenized)
+    numbers = batches.numbers(4)
+    plain = batches.inputs(numbers)
+    assert isinstance(plain, Tokenized)
+    assert torch.equal(batch.inputs.patch_mask, batches.hidden(plain, numbers, 4).patch_mask)
 
 
 def test_every_scene_comes_once_before_any_comes_again(pack: Path) -> None:

@@ -13,6 +13,7 @@ from mirasol.model.combiner import CausalCombiner, LocalCombiner
 from mirasol.model.encoder import COMBINER
 from mirasol.model.layers import Band, attend, attend_naive
 from mirasol.model.memory import LocalTuringCombiner, TuringCombiner
+from mirasol.model.positions import tube_places
 from mirasol.model.priority import PriorityCombiner
 from mirasol.model.state import map_tensors, padding_first, tensors
 
@@ -135,3 +136,28 @@ def test_states_are_values(seeds: int) -> None:
     assert doubled.count.tolist() == [1, 1]
     assert len(tensors(doubled)) == len(tensors(state)) == 2 * 2 + 1 + 2 * 2 + 1 + 3
     assert state.bytes() == 2 * 8  # at the start only the count
+
+
+def test_a_query_begins_with_the_mean_of_what_is_real_in_its_cell(seeds: int) -> None:
+    """By loops; a query without a cell, or with a cell of which nothing is real, begins as it does elsewhere."""
+    chance = random.Random(seeds)
+    rows, columns = chance.choice(((1, 3), (2, 1), (2, 2), (3, 2)))
+    sizes = random_sizes(chance, "local", combined=rows * columns + 2, combiner_cells=(rows, columns))
+    combiner = LocalCombiner(sizes)
+    torch.nn.init.normal_(combiner.query_tokens)
+    tokens = torch.randn(2, 3, sum(sizes.viewed_tokens) + 2, sizes.av_width)
+    mask = torch.rand(tokens.shape[:-1]) < chance.choice((0.1, 0.5, 1.0))
+    queries = combiner.with_queries(tokens, mask)[0][:, :, -sizes.combined :]
+    places = tube_places(sizes)[0].tolist()
+    for clip in range(2):
+        for snippet in range(3):
+            inside: list[list[torch.Tensor]] = [[] for _ in range(sizes.combined)]
+            for at, (down, across) in enumerate(places, sizes.summary_tokens):
+                if mask[clip, snippet, at]:
+                    inside[int(down * rows) * columns + int(across * columns)].append(tokens[clip, snippet, at])
+            for query, found in enumerate(inside):
+                expected = combiner.query_tokens[query]
+                expected = expected + torch.stack(found).mean(dim=0) if found else expected
+                torch.testing.assert_close(queries[clip, snippet, query], expected)
+    assert not inside[-1]
+    assert not inside[-2]

@@ -69,6 +69,8 @@ def test_numbers_that_are_derived_are_those_of_the_model(combiner: str, seeds: i
         ({"frame_rate": 7.0}, "samples per snippet must be a whole number"),
         ({"patch": (16, 15)}, "patches along time must be a whole number"),
         ({"height": 50}, "target patches along height must be a whole number"),
+        ({"combiner_cells": (3, 3)}, "rows and columns of at most combined=8 cells, .*found \\[3, 3\\]"),
+        ({"combiner_cells": (2, 2), "combiner": "ttm", "memory": 5}, "empty for combiner='ttm'"),
         ({"tubes": (((5, 8, 8), (1, 8, 8), (0, 0, 0)),)}, "gives no token on 4x48x72; make it smaller"),
     ],
 )

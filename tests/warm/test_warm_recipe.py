@@ -35,9 +35,11 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     with pytest.raises(ValueError, match="no folder models/dinov2-small; make it by"):
         cli.load_recipe(RECIPE)  # the models are not there
     module = sys.modules["mirasol_recipe_warm_start"]
-    small = {"height": 40, "width": 30, "reconstruct_scale": 5, "reconstruct_patch": 2, "mels": 20, "combined": 3}
+    small = {"height": 40, "width": 30, "reconstruct_scale": 5, "reconstruct_patch": 2, "mels": 20}
     tubes = (((1, 5, 5), (1, 5, 5), (0, 0, 0)),)
-    module.SIZES = module.SIZES.change(**small, hop=320, window=640, patch=(4, 5), tubes=tubes, combiner_layers=1)  # type: ignore[attr-defined]
+    module.SIZES = module.SIZES.change(  # type: ignore[attr-defined]
+        **small, combined=3, combiner_cells=(1, 2), hop=320, window=640, patch=(4, 5), tubes=tubes, combiner_layers=1
+    )
     return module
 
 
@@ -99,7 +101,7 @@ def test_what_is_learned_from_lasts_longer_and_is_photographed_more_often(recipe
     lengths, others = ({scene.seconds for scene in found} for found in scenes)
     assert (lengths, others) == ({1, 2, 3}, {1})
     several = [sum(len(scene.things) > 1 for scene in found) for found in scenes]
-    assert several == [16, 8]
+    assert several == [24, 8]
     make_pack = tool("make_pack")
     names = {make_pack.ALSO, *(name.split("-")[0] for name in make_pack.PACKAGES)}
     assert tool("make_lessons").PHOTOGRAPHS == recipe.OFTEN, "lessons show photographs as often as the recipe does"

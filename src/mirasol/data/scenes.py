@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mirasol.media import toybox
+from mirasol.media.toybox.questions import WORDINGS
 from mirasol.model.inputs import Inputs, Tokenized, join_inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -42,6 +43,7 @@ class PackScenes:
     plan     of scene `n` the entry n modulo its length: how many things it shows at most, and a type that it asks
     close    a thing that is alone fills the picture, and what sounds begins at once and is heard to the end of its
              second
+    each     where there are several things, ask of each that stays in its place what is there, and what is heard
     vary, often  see `AssetPack`
     """
 
@@ -52,6 +54,7 @@ class PackScenes:
     types: tuple[str, ...] = ("seen", "heard", "which")
     plan: tuple[tuple[int, str], ...] = ((1, "seen"), (1, "heard"), (1, "seen"), (1, "heard"), (3, "which"))
     close: bool = True
+    each: bool = False
     vary: bool = False
     often: tuple[tuple[str, int], ...] = ()
 
@@ -68,7 +71,11 @@ class PackScenes:
 
     def questions(self, number: int) -> list[toybox.Question]:
         """Its questions of these types."""
-        return [question for question in self.scene(number).questions if question.type in self.types]
+        scene = self.scene(number)
+        asked = scene.questions
+        if self.each and len(scene.things) > 1:
+            asked += of_each(scene)
+        return [question for question in asked if question.type in self.types]
 
     def inputs(self, number: int, sizes: Sizes) -> Inputs:
         """Rendered, with a batch axis of 1."""
@@ -154,7 +161,7 @@ def found_scene(scenes: PackScenes, number: int) -> toybox.Scene:
 
 def from_near(scene: toybox.Scene) -> toybox.Scene:
     """The scene with its only thing in the middle and large, nothing in front of it, and its sounds from the beginning
-    of their seconds on. Where and when things are must not be asked of it."""
+    of their seconds on. What is seen is asked without a place; where and when things are must not be asked of it."""
     chance = random.Random(f"near {scene.split} {scene.seed}")
     sounds = tuple(replace(one, onset=int(one.onset) + round(chance.uniform(0.0, 0.1), 3)) for one in scene.sounds)
     if len(scene.things) != 1:
@@ -164,27 +171,53 @@ def from_near(scene: toybox.Scene) -> toybox.Scene:
         scene.things[0], size=round(chance.uniform(0.7, 0.98), 4), x=x, y=y, to_x=x, to_y=y, way="", place=""
     )
     around = replace(scene.surroundings, occluders=())
-    return replace(scene, things=(thing,), sounds=sounds, surroundings=around)
+    asked = tuple(
+        replace(one, text=chance.choice(WORDINGS["seen alone"])) if one.type == "seen" else one
+        for one in scene.questions
+    )
+    return replace(scene, things=(thing,), sounds=sounds, surroundings=around, questions=asked)
+
+
+def of_each(scene: toybox.Scene) -> tuple[toybox.Question, ...]:
+    """What is in its place, of each thing that stays there and is not seen twice, and what is heard. To learn from, not
+    to score by: a scene's own questions never tell which of its things sounds, these do. As there, half of the things
+    that have a column to themselves are asked for by that."""
+    chance = random.Random(f"each {scene.split} {scene.seed}")
+    found = []
+    for thing in scene.things:
+        if thing.place and sum(other.kind == thing.kind for other in scene.things) == 1:
+            column = thing.place.split()[1]
+            own = sum(not other.place or other.place.endswith(column) for other in scene.things) == 1
+            at = f"at the {thing.place}"
+            if own and chance.random() < 0.5:
+                at = "in the middle" if column == "middle" else f"on the {column}"
+            text = chance.choice(WORDINGS["seen"]).format(at=at)
+            found.append(toybox.Question("seen", text, thing.kind, "picture"))
+    if len(kinds := {sound.kind for sound in scene.sounds}) == 1:
+        found.append(toybox.Question("heard", chance.choice(WORDINGS["heard"]), kinds.pop(), "sound"))
+    return tuple(found)
 
 
 class SceneBatches(SteppedBatches):
-    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with one question of each type.
+    """Batches for the steps [first, last): `clips` of the first `count` scenes each, with one question of each type and
+    each answer.
 
-    `store()` loads the tokens of these scenes, once per worker; without it they are rendered.
+    `store()` loads the tokens of these scenes, once per worker; without it they are rendered. Each of the stored tubes
+    and patches is masked with the probability `hide`, anew every time; summaries are not.
     """
 
     def __init__(
         self, scenes: PackScenes, sizes: Sizes, text: Text, first: int, last: int, *, count: int, clips: int,
-        store: Callable[[], TokenStore] | None = None, seed: int = 0,
+        store: Callable[[], TokenStore] | None = None, hide: float = 0.0, seed: int = 0,
     ) -> None:  # fmt: skip
         self.scenes, self.sizes, self.text, self.first, self.last = scenes, sizes, text, first, last
-        self.count, self.clips, self.seed = count, clips, seed
+        self.count, self.clips, self.hide, self.seed = count, clips, hide, seed
         self._store = store
         self._loaded: TokenStore | None = None
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be gone on with: the scenes, and how they are dealt out."""
-        return {"scenes": [str(self.scenes), self.count], "clips": self.clips}
+        return {"scenes": [str(self.scenes), self.count], "clips": self.clips, "hide": self.hide}
 
     def numbers(self, step: int) -> list[int]:
         """The scenes of a step: all of them come once before any comes again."""
@@ -198,15 +231,29 @@ class SceneBatches(SteppedBatches):
             self._loaded = self._store()
         return self._loaded.inputs(numbers)
 
+    def hidden(self, seen: Tokenized, numbers: list[int], step: int) -> Tokenized:
+        """With a share of tubes and patches masked; which of them depends on scene and step alone."""
+        masks = {}
+        for name in ("tube_mask", "patch_mask"):
+            masks[name] = getattr(seen, name).clone()
+            for mask, number in zip(masks[name], numbers, strict=True):
+                chance = random.Random(f"hide {self.seed} {step} {number} {name}").getrandbits(63)
+                shown = torch.rand(mask.shape, generator=torch.Generator().manual_seed(chance)) >= self.hide
+                mask[:, self.sizes.summary_tokens :] &= shown[:, self.sizes.summary_tokens :]
+        return replace(seen, **masks)
+
     def batch(self, step: int) -> Batch:
         numbers = [self.numbers(step)[row] for row in self.rows(self.clips)]
         pairs = []
         for number in numbers:
             chance = random.Random(f"scene questions {self.seed} {step} {number}")
-            by_type = defaultdict(list)
+            same = defaultdict(list)
             for question in self.scenes.questions(number):
-                by_type[question.type].append((question.text, question.answer))
-            pairs.append([chance.choice(wordings) for wordings in by_type.values()])
-        batch = collate_pairs(self.inputs(numbers), pairs, self.text, first=True, spare="what?")
+                same[question.type, question.answer].append((question.text, question.answer))
+            pairs.append([chance.choice(wordings) for wordings in same.values()])
+        inputs = self.inputs(numbers)
+        if self.hide and isinstance(inputs, Tokenized):
+            inputs = self.hidden(inputs, numbers, step)
+        batch = collate_pairs(inputs, pairs, self.text, first=True, spare="what?")
         seeds = torch.tensor(numbers)
         return Batch(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, True, seeds)

@@ -12,7 +12,9 @@ Classes with one signature, chosen in `encoder.COMBINER`:
     priority  `priority.PriorityCombiner`: as local, and keeps the R most salient snippets for text to look at
 
 `snippets` (B, S) holds each snippet's number from the start of the stream, -1 where a row has only padding.
-The K outputs come from K learned queries set at the end of the snippet's tokens, so no modality is favoured.
+The K outputs come from K learned queries set at the end of the snippet's tokens, so no modality is favoured. With
+`Sizes.combiner_cells` the first of them begin with what is seen in a cell of the picture each: what stands in different
+places is apart from the first step on. (Resamplers lose places, pooling keeps them: Honeybee, Cha et al. 2024.)
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from dataclasses import replace
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .layers import Band, Block, Cache, layer_norm
-from .positions import rotary
+from .positions import rotary, tube_cells
 from .sizes import Sizes
 from .state import CombinerState, padding_first
 
@@ -53,8 +56,19 @@ class LocalCombiner(nn.Module):
         """Appends the K queries: (B, S, N + K, D) and its mask."""
         batch, count = tokens.shape[:2]
         queries = repeat(self.query_tokens, "k d -> b s k d", b=batch, s=count)
+        if self.sizes.combiner_cells:
+            queries = queries + self.in_cells(tokens, mask)
         real = mask.new_ones(batch, count, self.sizes.combined)
         return torch.cat([tokens, queries], dim=2), torch.cat([mask, real], dim=2)
+
+    def in_cells(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, S, N, D), (B, S, N) -> (B, S, K, D): what each query begins with, the mean of the tubes in its cell; 0
+        where none of these is real, and for the queries that have no cell."""
+        cells = tube_cells(self.sizes).to(tokens)
+        tubes = slice(self.sizes.summary_tokens, self.sizes.summary_tokens + cells.shape[1])
+        shares = cells * mask[:, :, None, tubes]
+        means = shares @ tokens[:, :, tubes] / shares.sum(dim=-1, keepdim=True).clamp(min=1)
+        return F.pad(means, (0, 0, 0, self.sizes.combined - len(cells)))
 
     def forward(
         self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState

@@ -10,6 +10,7 @@ where a mask hides them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -128,6 +129,11 @@ def combiner_inputs(sizes: Sizes) -> int:
     return sum(sizes.viewed_tokens) + PRESENCE
 
 
+def cells_flops(sizes: Sizes) -> int:
+    """What the combiner's queries begin with, of one snippet."""
+    return linear(math.prod(sizes.combiner_cells), sizes.tube_tokens, sizes.av_width) if sizes.combiner_cells else 0
+
+
 def combiner_flops(sizes: Sizes, snippets: int) -> int:
     """The combiner over all snippets of a clip, in one call from an empty state."""
     width, hidden, kept, layers = sizes.av_width, sizes.av_mlp, sizes.combined, sizes.combiner_layers
@@ -135,9 +141,10 @@ def combiner_flops(sizes: Sizes, snippets: int) -> int:
     if sizes.combiner == "ttm":
         return snippets * machine(sizes, inputs, layers)
     tokens = inputs + kept
+    cells = cells_flops(sizes)
     if sizes.combiner == "causal":
-        return layers * causal_block(snippets, tokens, sizes.combiner_snippets, width, hidden)
-    local = (layers - 1) * block(tokens, tokens, width, hidden) + block(kept, tokens, width, hidden)
+        return snippets * cells + layers * causal_block(snippets, tokens, sizes.combiner_snippets, width, hidden)
+    local = cells + (layers - 1) * block(tokens, tokens, width, hidden) + block(kept, tokens, width, hidden)
     if sizes.combiner == "local-ttm":
         local += machine(sizes, kept, 1)
     if sizes.combiner == "priority":  # candidates twice: for what is kept, and for the loss of effort
@@ -209,6 +216,7 @@ def training_flops(sizes: Sizes, work: Work, *, recompute: bool = False) -> dict
     if sizes.combiner in ("ttm", "local-ttm"):
         inputs = combiner_inputs(sizes) if sizes.combiner == "ttm" else sizes.combined
         found["combiner"] -= 2 * work.snippets * machine_weights(sizes, inputs)
+    found["combiner"] -= work.snippets * cells_flops(sizes)  # which tubes lie in a cell is not learned
     if recompute:
         found.update({name: found[name] + forward[name] for name in RECOMPUTED})
     return found

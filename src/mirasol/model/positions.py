@@ -11,6 +11,7 @@ import math
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
 from .sizes import Sizes, TubeShape
 
@@ -68,6 +69,13 @@ def tube_places(sizes: Sizes) -> tuple[Tensor, Tensor]:
             share[time, start : start + kernel[0]] = 1 / kernel[0]
         shares.append(share.repeat_interleave(rows * columns, dim=0))
     return torch.cat(places), torch.cat(shares)
+
+
+def tube_cells(sizes: Sizes) -> Tensor:
+    """Which tubes lie in which cell of `Sizes.combiner_cells`, cells row by row: (cells, Nv), of 0 and 1."""
+    rows, columns = sizes.combiner_cells
+    down, across = (tube_places(sizes)[0] * torch.tensor([rows, columns])).long().unbind(dim=-1)
+    return F.one_hot(down * columns + across, rows * columns).T
 
 
 def patch_places(sizes: Sizes) -> Tensor:

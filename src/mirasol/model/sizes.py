@@ -11,6 +11,7 @@ tokens per snippet, `R` memory tokens, `T` text positions, `V` vocabulary, `D` w
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class Sizes:
     vit_layers: int = 3
     combiner: str = "local"
     combiner_layers: int = 2
+    combiner_cells: tuple[int, ...] = ()  # (rows, columns) of the picture: as many queries begin with one cell each
     combined: int = 8  # K
     combiner_snippets: int = 4  # how many snippets the causal combiner sees, this one included
     memory: int = 0  # R, memory tokens of the combiners that remember; 0 for the others
@@ -120,7 +122,7 @@ class Sizes:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tubes", tuple(tuple(tuple(axis) for axis in tube) for tube in self.tubes))
-        for name in ("patch", "text_rope_scaling", "picture_grid", "sound_grid", "patch_stride"):
+        for name in ("combiner_cells", "patch", "text_rope_scaling", "picture_grid", "sound_grid", "patch_stride"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.combiner not in COMBINERS:
             raise ValueError(f"combiner must be one of {', '.join(COMBINERS)}; found {self.combiner!r}")
@@ -132,6 +134,16 @@ class Sizes:
                 f"memory={self.memory}"
             )
         exact(self.av_width, self.av_heads, "width of an audio-video head")
+        if self.combiner_cells and (
+            len(self.combiner_cells) != 2
+            or min(self.combiner_cells) < 1
+            or math.prod(self.combiner_cells) > self.combined
+            or self.combiner == "ttm"
+        ):
+            raise ValueError(
+                f"combiner_cells must be empty or rows and columns of at most combined={self.combined} cells, and empty"
+                f" for combiner='ttm'; found {list(self.combiner_cells)} and combiner={self.combiner!r}"
+            )
         if self.combiner in ("ttm", "local-ttm") and self.ttm_select == "mha":
             exact(self.av_width, 8, "width of each of the 8 heads with which ttm_select='mha' reads and writes")
         if not self.text_head_width:

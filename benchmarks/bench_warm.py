@@ -290,7 +290,7 @@ def blind(options: argparse.Namespace) -> None:
 
 
 def draw() -> None:
-    """docs/warm.png: of each arm's longest run loss and exact match on the way."""
+    """docs/warm.png: of each arm's last run loss and exact match on the way."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -298,7 +298,7 @@ def draw() -> None:
 
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
-    runs = {line["arm"]: line for line in sorted(curves, key=lambda line: len(line["text"]))}
+    runs = {line["arm"]: line for line in curves}
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(12, 3.6))
     colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc", "warm-taught-named": "#2a8c3c"}
     for arm, colour in colours.items():

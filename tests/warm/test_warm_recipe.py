@@ -60,6 +60,15 @@ def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> 
     assert not [name for name in changed if name.startswith(run.frozen)]
     assert {"decoder.embed.weight", "encoder.combiner.query_tokens", "decoder.blocks.1.cross_gate"} <= changed
     assert before["decoder.blocks.1.cross_gate"].item() == recipe.GATE
+    adds = [
+        name
+        for name in names
+        if name.startswith(recipe.FUSING) and name.endswith(("o_proj.weight", "down_proj.weight"))
+    ]
+    assert len(adds) == 2 * (run.sizes.combiner_layers + run.sizes.latent_layers)
+    assert not any(before[name].any() for name in adds), "at first a combined token is what is seen in its cell"
+    assert set(adds) <= changed
+    assert not batch.inputs.tube_mask[batch.inputs.snippet_mask].all(), "a share of what was seen is hidden"
     for more in ({}, {"lora": 2}):
         tune = recipe.recipe(start_from=str(model), stage="tune", **more, **COMMON)
         assert not tune.frozen

@@ -51,7 +51,7 @@ def make_stream(chance: random.Random, sizes: Sizes, snippets: float) -> Stream:
     heard = np.ones(samples, bool)
     for _ in range(2):
         begin = chance.randrange(samples)
-        heard[begin : begin + chance.randrange(40, samples // 3)] = False
+        heard[begin : begin + chance.randrange(min(40, samples // 4), samples // 3)] = False
     return Stream(times, frames, noise.standard_normal(samples).astype(np.float32) * heard, heard, seconds)
 
 

@@ -290,7 +290,7 @@ def blind(options: argparse.Namespace) -> None:
 
 
 def draw() -> None:
-    """docs/warm.png: of each arm's last run loss and exact match on the way."""
+    """docs/warm.png: of each arm's last run loss, exact match on the way where many were asked, and at its end."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -299,16 +299,20 @@ def draw() -> None:
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
     runs = {line["arm"]: line for line in curves}
+    ends = {(line.get("arm"), line.get("seed")): line for line in lines if line.get("row") == "both"}
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(12, 3.6))
     colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc", "warm-taught-named": "#2a8c3c"}
     for arm, colour in colours.items():
         if not (line := runs.get(arm)):
             continue
         losses.plot([int(step) for step in line["text"]], list(line["text"].values()), color=colour, label=arm)
-        steps = [between["step"] for between in line["between"]]
-        for style, type in (("-", "seen"), ("--", "heard")):
-            right = [between[f"score/held_out/{type}"] for between in line["between"]]
-            rights.plot(steps, right, style, marker=".", color=colour, label=f"{arm}, {type}")
+        end = ends[arm, line["seed"]]
+        for style, mark, type in (("-", "o", "seen"), ("--", "s", "heard")):
+            key = f"score/held_out/{type}"
+            on_the_way = [between for between in line["between"] if between[f"{key}/questions"] >= 50]
+            steps, right = ([between[name] for between in on_the_way] for name in ("step", key))
+            rights.plot(steps, right, style, marker=".", color=colour)
+            rights.plot(end["step"], end[f"held_out/{type}"], mark, color=colour, label=f"{arm}, {type}")
     losses.set(xlabel="step", ylabel="loss of the text", yscale="log")
     rights.set(xlabel="step", ylabel="exact match, source held out, %", ylim=(0, None))
     for axis in (losses, rights):

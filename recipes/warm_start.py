@@ -159,7 +159,7 @@ def recipe(
         tokenizer=tokenizer,
         data=f"{scenes} scenes of one to three seconds of {pack}/train, {kinds} kinds{media_of_ones_own(shown)}",
         limits="It learned on films of 1 to 3 seconds with one to three things; of longer films, ask about a part. "
-        "In our runs it named half of the sounds of another source wrongly, a fifth of the pictures of one thing and "
+        "In our runs it named half of the sounds of another source wrongly, a fifth of the pictures of one thing, and "
         "nearly half of those of three, where it had photographs and recordings to learn from; without them, more. "
         "Which of three things makes a sound it guesses.",
         seed=seed,

@@ -32,6 +32,7 @@ from mirasol.warm import join, loaded_names
 HOME = Path("runs/warm_start")
 VIEWING = ("encoder.tubes", "encoder.patches", "encoder.vit")
 FUSING = ("encoder.combiner.blocks", "encoder.latent_model.blocks")
+FUSES = ("combiner", "combiner_layers", "combiner_cells", "combined", "latent_layers", "mask_rate")  # of SIZES
 WORDS = ("decoder.embed.weight", "lm_head.weight")
 PLAN = ((1, "seen"), (3, "which"), (1, "heard"), (3, "which"), (3, "which"))  # things, and a type that is asked
 SECONDS = (1, 1, 2, 3)
@@ -60,11 +61,14 @@ def start(vit: str, text: str, seed: int) -> Path:
         for name, parameter in joined.model.named_parameters():
             if name.endswith("cross_gate"):
                 parameter.data.fill_(GATE)
-            elif name.endswith("query_tokens"):
+            elif name == "encoder.combiner.query_tokens":
                 parameter.data.mul_(QUERIES)
             elif name.startswith(FUSING) and name.endswith(("o_proj.weight", "down_proj.weight")):
                 parameter.data.zero_()  # at first each cell is what is seen in it, and nothing of other places
         joined.save(folder)
+    found = Sizes.load(folder)
+    if any(getattr(found, name) != getattr(SIZES, name) for name in FUSES):
+        raise ValueError(f"{folder} was made by another state of this recipe; move it away, and it is made anew")
     return folder
 
 
@@ -145,15 +149,21 @@ def recipe(
             store = partial(stored, folder, shown, scenes, bfloat16=bfloat16)
             store()
         return SceneBatches(
-            shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store, hide=HIDE, seed=seed
-        )
+            shown, sizes, Text(tokenizer()), first, last, count=scenes, clips=clips, store=store,
+            hide=HIDE if joining else 0.0, seed=seed,
+        )  # fmt: skip
 
     rate = rate or (2e-3 if stage == "join" else 2e-5)  # 2e-4 takes the ViT apart (docs/LOG.md)
     return Run(
         name=f"warm-{stage}-{seed}" if warm else f"cold-{seed}",
         sizes=sizes,
         optimisation=Optimisation(
-            steps=steps, rate=rate, other_rate=rate / 2, warmup=min(20, steps // 5), decay=0.3, average=AVERAGE
+            steps=steps,
+            rate=rate,
+            other_rate=rate / 2,
+            warmup=min(20, steps // 5),
+            decay=0.3,
+            average=AVERAGE if stage == "join" else 0.0,  # `tune` is short: a third of it would be what it began with
         ),
         batches=batches,
         tokenizer=tokenizer,

@@ -242,6 +242,8 @@ def test_a_share_of_stored_tokens_is_hidden_and_summaries_never(pack: Path) -> N
             assert isinstance(alone, Tokenized)
             mask = getattr(batches.hidden(alone, [number], 2), name)[0]
             assert torch.equal(one[number, : len(mask)], mask)
+    with pytest.raises(ValueError, match="hides stored tokens: give a store"):
+        SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS, hide=0.3)
     batch = batches.batch(4)
     assert isinstance(batch.inputs, Tokenized)
     numbers = batches.numbers(4)

@@ -68,10 +68,18 @@ def test_first_what_joins_the_parts_learns_then_the_rest(recipe: ModuleType) -> 
     assert len(adds) == 2 * (run.sizes.combiner_layers + run.sizes.latent_layers)
     assert not any(before[name].any() for name in adds), "at first a combined token is what is seen in its cell"
     assert set(adds) <= changed
+    spread = before["encoder.combiner.query_tokens"].std().item()
+    assert spread == pytest.approx(0.5 * recipe.QUERIES, rel=0.4), "half of what a combiner's queries begin with"
+    assert run.optimisation.average == recipe.AVERAGE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "SIZES", recipe.SIZES.change(combined=4))
+        with pytest.raises(ValueError, match="made by another state of this recipe; move it away"):
+            recipe.recipe(vit="vit", text="text", **COMMON)
     assert not batch.inputs.tube_mask[batch.inputs.snippet_mask].all(), "a share of what was seen is hidden"
     for more in ({}, {"lora": 2}):
         tune = recipe.recipe(start_from=str(model), stage="tune", **more, **COMMON)
         assert not tune.frozen
+        assert not tune.optimisation.average
         assert 0 < tune.optimisation.rate <= run.optimisation.rate / 50, "what is pretrained moves by little"
         assert not isinstance(tune.batches(0, 1).batch(0).inputs, Tokenized)
         tuned = train(tune, Path(f"tune{len(more)}"))

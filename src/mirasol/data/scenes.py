@@ -212,6 +212,8 @@ class SceneBatches(SteppedBatches):
     ) -> None:  # fmt: skip
         self.scenes, self.sizes, self.text, self.first, self.last = scenes, sizes, text, first, last
         self.count, self.clips, self.hide, self.seed = count, clips, hide, seed
+        if hide and store is None:
+            raise ValueError(f"hide={hide} hides stored tokens: give a store, or hide=0")
         self._store = store
         self._loaded: TokenStore | None = None
 
@@ -232,7 +234,7 @@ class SceneBatches(SteppedBatches):
         return self._loaded.inputs(numbers)
 
     def hidden(self, seen: Tokenized, numbers: list[int], step: int) -> Tokenized:
-        """With a share of tubes and patches masked; which of them depends on scene and step alone."""
+        """With a share of tubes and patches masked; which of them depends on seed, scene and step alone."""
         masks = {}
         for name in ("tube_mask", "patch_mask"):
             masks[name] = getattr(seen, name).clone()

@@ -299,14 +299,16 @@ def draw() -> None:
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     curves = [line for line in lines if line["what"] == "curve" and line["arm"] != "tune"]
     runs = {line["arm"]: line for line in curves}
-    ends = {(line.get("arm"), line.get("seed")): line for line in lines if line.get("row") == "both"}
+    ends = {
+        (line["arm"], line["seed"], line["step"]): line for line in lines if line.get("row") == "both" and "arm" in line
+    }
     figure, (losses, rights) = plt.subplots(1, 2, figsize=(12, 3.6))
     colours = {"cold": "#c4782a", "warm": "#17697d", "warm-taught": "#8a3ffc", "warm-taught-named": "#2a8c3c"}
     for arm, colour in colours.items():
         if not (line := runs.get(arm)):
             continue
         losses.plot([int(step) for step in line["text"]], list(line["text"].values()), color=colour, label=arm)
-        end = ends[arm, line["seed"]]
+        end = ends[arm, line["seed"], max(map(int, line["text"]))]
         for style, mark, type in (("-", "o", "seen"), ("--", "s", "heard")):
             key = f"score/held_out/{type}"
             on_the_way = [between for between in line["between"] if between[f"{key}/questions"] >= 50]

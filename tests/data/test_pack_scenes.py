@@ -135,12 +135,12 @@ def test_a_picture_comes_as_often_as_is_said(pack: Path, tmp_path: Path) -> None
     assert blue(AssetPack(tmp_path / "pack", often=(("often", 9),))) == pytest.approx(0.9, abs=0.06)
 
 
-def test_a_scene_is_asked_one_question_of_each_type(pack: Path, model: Mirasol) -> None:
+def test_a_scene_is_asked_one_question_of_each_type_and_each_answer(pack: Path, model: Mirasol) -> None:
     scenes = PackScenes(str(pack))
     batches = SceneBatches(scenes, model.sizes, TEXT, 0, 9, count=COUNT, clips=CLIPS)
     for step in range(3):
-        types = [{q.type for q in scenes.questions(number)} for number in batches.numbers(step)]
-        assert len(batches.batch(step).ids) == sum(map(len, types))
+        answers = [{(q.type, q.answer) for q in scenes.questions(number)} for number in batches.numbers(step)]
+        assert len(batches.batch(step).ids) == sum(map(len, answers))
 
 
 def test_each_thing_is_asked_for_by_its_place_and_what_is_heard_too(pack: Path, model: Mirasol) -> None:

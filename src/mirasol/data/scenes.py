@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mirasol.media import toybox
-from mirasol.media.toybox.questions import WORDINGS
+from mirasol.media.toybox.questions import WORDINGS, in_column
 from mirasol.model.inputs import Inputs, Tokenized, join_inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -190,7 +190,7 @@ def of_each(scene: toybox.Scene) -> tuple[toybox.Question, ...]:
             own = sum(not other.place or other.place.endswith(column) for other in scene.things) == 1
             at = f"at the {thing.place}"
             if own and chance.random() < 0.5:
-                at = "in the middle" if column == "middle" else f"on the {column}"
+                at = in_column(column)
             text = chance.choice(WORDINGS["seen"]).format(at=at)
             found.append(toybox.Question("seen", text, thing.kind, "picture"))
     if len(kinds := {sound.kind for sound in scene.sounds}) == 1:

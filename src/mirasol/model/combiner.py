@@ -12,7 +12,7 @@ Classes with one signature, chosen in `encoder.COMBINER`:
     priority  `priority.PriorityCombiner`: as local, and keeps the R most salient snippets for text to look at
 
 `snippets` (B, S) holds each snippet's number from the start of the stream, -1 where a row has only padding.
-The K outputs come from K learned queries set at the end of the snippet's tokens, so no modality is favoured. With
+The K outputs come from K learned queries set at the end of the snippet's tokens, so no modality is favoured. Only with
 `Sizes.combiner_cells` the first of them begin with what is seen in a cell of the picture each: what stands in different
 places is apart from the first step on. (Resamplers lose places, pooling keeps them: Honeybee, Cha et al. 2024.)
 """

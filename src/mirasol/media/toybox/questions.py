@@ -82,6 +82,11 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 }
 
 
+def in_column(column: str) -> str:
+    """How a question says where something is that has a column of the picture (left, middle, right) to itself."""
+    return "in the middle" if column == "middle" else f"on the {column}"
+
+
 class Asker:
     """Collects the fair questions of one scene; `ask` words each with the scene's own source of chance."""
 
@@ -188,7 +193,7 @@ class Asker:
         if shared or self.chance.random() < 0.5:
             place = f"at the {thing.place}"
         else:
-            place = "in the middle" if column == "middle" else f"on the {column}"
+            place = in_column(column)
         self.ask("seen", "seen", thing.kind, "picture", at=place)
 
     def ask_arrivals(self) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from mirasol.model.embeddings import Patches, Tubes
 from mirasol.model.flops import Work, block, forward_flops, training_flops
+from mirasol.model.initialising import fills_itself
 from mirasol.model.inputs import Inputs
-from mirasol.model.layers import Block, initialise_all, layer_norm
+from mirasol.model.layers import Block, layer_norm
 from mirasol.model.positions import seconds_features
 from mirasol.model.sizes import Sizes
 
@@ -24,6 +25,7 @@ def layers_of(sizes: Sizes) -> int:
     return sizes.vit_layers + sizes.combiner_layers + sizes.latent_layers
 
 
+@fills_itself
 class WholeClip(nn.Module):
     """Inputs of S snippets -> all their tokens (B, S * (Nv + Na), D)."""
 
@@ -34,7 +36,6 @@ class WholeClip(nn.Module):
         width = sizes.av_width
         self.blocks = nn.ModuleList(Block(width, sizes.av_heads, sizes.av_mlp) for _ in range(layers_of(sizes)))
         self.norm = layer_norm(width)
-        initialise_all(self)
 
     def forward(self, inputs: Inputs) -> Tensor:
         assert inputs.pixel_values_videos is not None

@@ -37,9 +37,10 @@ from mirasol.data.stepped import SteppedBatches
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.model.decoder import Decoder
 from mirasol.model.encoder import Encoder
+from mirasol.model.initialising import building, initialise_all
 from mirasol.model.inputs import Inputs
 from mirasol.model.latents import LatentModel
-from mirasol.model.layers import Block, Cache, initialise_all
+from mirasol.model.layers import Block, Cache
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.positions import rotary
 from mirasol.model.sizes import PRESETS, Sizes
@@ -176,7 +177,8 @@ class PrefixDecoder(Decoder):
 def rebuilt(sizes: Sizes, encoder: type[Encoder] = Encoder, decoder: type[Decoder] = Decoder) -> Mirasol:
     """A Mirasol with other parts in the place of its own."""
     model = Mirasol(sizes)
-    model.encoder, model.decoder = encoder(sizes), decoder(sizes)
+    with building():
+        model.encoder, model.decoder = encoder(sizes), decoder(sizes)
     initialise_all(model)
     if sizes.tied:
         model.lm_head.weight = model.decoder.embed.weight

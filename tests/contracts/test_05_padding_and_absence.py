@@ -176,5 +176,5 @@ def test_inputs_that_make_no_sense_are_refused() -> None:
         Inputs().complete(sizes, like)
     with pytest.raises(ValueError, match="at least one clip and one snippet"):
         Inputs(snippet_mask=torch.zeros(2, 0)).complete(sizes, like)
-    with pytest.raises(ValueError, match=r"expected \(batch, snippets, 64, 50\)"):
+    with pytest.raises(ValueError, match=r"input_features of shape \(B=2, S=3, M=64, L=50\)"):
         Inputs(input_features=torch.zeros(2, 3, 50, 64)).complete(sizes, like)

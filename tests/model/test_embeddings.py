@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from helpers import difference, random_model, random_sizes
 from mirasol.model.embeddings import CHANNELS, Patches, Tubes
-from mirasol.model.layers import initialise_all
 from mirasol.model.positions import patch_positions, seconds_features, sincos, tube_centres, tube_positions
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.model.vit import PICTURE, SOUND
@@ -37,7 +36,6 @@ def test_tubes_equal_convolutions(seeds: int) -> None:
     for _ in range(12):
         sizes = random_sizes(chance, "local", 2, 7)
         tubes = Tubes(sizes)
-        initialise_all(tubes)
         pixels = torch.randn(2, 7, sizes.frames, CHANNELS, sizes.height, sizes.width)
         mask = torch.rand(2, 7, sizes.frames) < 0.5
         video = pixels.flatten(0, 1).transpose(1, 2)
@@ -62,7 +60,6 @@ def test_patches_equal_a_convolution(seeds: int) -> None:
     for _ in range(6):
         sizes = random_sizes(chance, "local", 2, 7)
         patches = Patches(sizes)
-        initialise_all(patches)
         spectrogram, mask = torch.randn(2, 7, sizes.mels, sizes.columns), torch.rand(2, 7, sizes.columns) < 0.3
         weight = patches.linear.weight.view(-1, 1, *sizes.patch)
         convolved = F.conv2d(spectrogram.flatten(0, 1)[:, None], weight, patches.linear.bias, sizes.patch)

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from helpers import difference
-from mirasol.model.layers import Attention, Block, Cache, attend, attend_naive, initialise_all, rotate
+from mirasol.model.initialising import initialise_all
+from mirasol.model.layers import Attention, Block, Cache, attend, attend_naive, rotate
 from mirasol.model.positions import rotary
 
 BATCH, QUERIES, KEYS, WIDTH = 2, 5, 7, 6

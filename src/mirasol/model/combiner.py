@@ -26,12 +26,15 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .initialising import fills_itself
 from .layers import Band, Block, Cache, layer_norm
 from .positions import rotary, tube_cells
+from .shapes import check_shape
 from .sizes import Sizes
 from .state import CombinerState, padding_first
 
 
+@fills_itself
 class LocalCombiner(nn.Module):
     """A Transformer over one snippet's tokens and K queries; the outputs at the queries are kept.
 
@@ -42,6 +45,7 @@ class LocalCombiner(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
+        self.fixed = {"N": sum(sizes.viewed_tokens) + 2} if sizes.combiner_cells else {}  # else any number of tokens
         self.query_tokens = nn.Parameter(torch.empty(sizes.combined, sizes.av_width))
         self.blocks = nn.ModuleList(
             Block(sizes.av_width, sizes.av_heads, sizes.av_mlp) for _ in range(sizes.combiner_layers)
@@ -54,6 +58,8 @@ class LocalCombiner(nn.Module):
 
     def with_queries(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Appends the K queries: (B, S, N + K, D) and its mask."""
+        axes = check_shape("tokens", tokens, "B S N D", D=self.sizes.av_width, **self.fixed)
+        check_shape("mask", mask, "B S N", **axes)
         batch, count = tokens.shape[:2]
         queries = repeat(self.query_tokens, "k d -> b s k d", b=batch, s=count)
         if self.sizes.combiner_cells:
@@ -82,8 +88,8 @@ class LocalCombiner(nn.Module):
 
     def fuse(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, S, N, D), (B, S, N) -> (B, S, K, D)."""
-        batch, kept = tokens.shape[0], self.sizes.combined
         x, mask = self.with_queries(tokens, mask)
+        batch, kept = tokens.shape[0], self.sizes.combined
         x, mask = rearrange(x, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) 1 1 n")
         mask = None if bool(mask.all()) else mask
         for block in self.blocks[:-1]:
@@ -106,8 +112,9 @@ class CausalCombiner(LocalCombiner):
     ) -> tuple[Tensor, CombinerState]:
         """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state with the last snippets' caches."""
         assert state.numbers is not None
-        count, kept = tokens.shape[1], self.sizes.combined
         x, mask = self.with_queries(tokens, mask)
+        count, kept = tokens.shape[1], self.sizes.combined
+        check_shape("snippets", snippets, "B S", B=tokens.shape[0], S=count)
         per_snippet = x.shape[2]
         x = rearrange(x, "b s n d -> b (s n) d")
         # A token that is masked must stay masked for later calls too: its number in the cache becomes -1.

@@ -14,13 +14,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .initialising import fills_itself
 from .layers import Block, Cache, KeyValues, Style
 from .positions import rotary
+from .shapes import check_shape
 from .sizes import Sizes
 
 Caches = Sequence[tuple[KeyValues | None, KeyValues | None]]
 
 
+@fills_itself
 class Decoder(nn.Module):
     """Embedding, blocks with self- and cross-attention, final norm; the output layer belongs to the whole model."""
 
@@ -79,12 +82,19 @@ class Decoder(nn.Module):
         `text_mask` (B, positions so far) is false on padding, which may stand at either end. Where the context's mask
         is false throughout, the row has nothing to look at and its cross-attention is left out.
         """
-        batch, new = ids.shape
+        axes = check_shape("ids", ids, "B T")
+        batch, new = axes["B"], axes["T"]
         before = 0 if caches is None or caches[0][0] is None else caches[0][0].keys.shape[2]
         if before + new > self.sizes.text_positions:
             raise ValueError(
                 f"prompt and answer together hold {before + new} tokens, this model takes {self.sizes.text_positions}"
             )
+        if context is not None:
+            axes = check_shape("context", context, "B C D", B=batch, D=self.sizes.av_width)
+            if context_mask is not None:
+                check_shape("context mask", context_mask, "B C", **axes)
+        if text_mask is not None:
+            check_shape("text mask", text_mask, "B T", B=batch, T=before + new)
         places = torch.arange(before + new, device=ids.device)
         mask = (places[None, :] <= places[before:, None])[None, None]
         positions = places[before:].expand(batch, -1)

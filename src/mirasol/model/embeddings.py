@@ -14,13 +14,16 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from .initialising import fills_itself
 from .layers import layer_norm
 from .positions import patch_places, patch_positions, sampled, tube_places, tube_positions
+from .shapes import check_shape
 from .sizes import Sizes
 
 CHANNELS = 3
 
 
+@fills_itself
 class Tubes(nn.Module):
     """Several tube shapes over the same snippet, each with a linear layer of its own, and positions.
 
@@ -44,7 +47,8 @@ class Tubes(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, S, F, C, H, W) -> (B, S, Nv, D)."""
-        tokens = []
+        sizes, tokens = self.sizes, []
+        check_shape("pixels", pixels, "B S F C H W", F=sizes.frames, C=CHANNELS, H=sizes.height, W=sizes.width)
         for linear, norm, tube in zip(self.shapes, self.norms, self.sizes.tubes, strict=True):
             (kt, kh, kw), (st, sh, sw), (ot, oh, ow) = tube
             cut = pixels[:, :, ot:, :, oh:, ow:].unfold(2, kt, st).unfold(4, kh, sh).unfold(5, kw, sw)
@@ -61,6 +65,7 @@ class Tubes(nn.Module):
     def mask(self, frame_mask: Tensor) -> Tensor:
         """(B, S, F) real frames -> (B, S, Nv): a tube counts where at least one of its frames is real."""
         masks = []
+        check_shape("frame mask", frame_mask, "B S F", F=self.sizes.frames)
         for at, ((kt, _, _), (st, _, _), (ot, _, _)) in enumerate(self.sizes.tubes):
             _, rows, columns = self.sizes.tube_grid(at)
             any_real = frame_mask[:, :, ot:].unfold(2, kt, st).any(dim=-1)
@@ -68,6 +73,7 @@ class Tubes(nn.Module):
         return torch.cat(masks, dim=2)
 
 
+@fills_itself
 class Patches(nn.Module):
     """Patches of a spectrogram, a linear layer and positions.
 
@@ -96,6 +102,7 @@ class Patches(nn.Module):
 
     def cut(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, values of one patch)."""
+        check_shape("spectrogram", spectrogram, "B S M L", M=self.sizes.mels, L=self.sizes.columns)
         height, width = self.sizes.patch
         down, across = self.sizes.patch_steps
         patches = spectrogram.unfold(2, height, down).unfold(3, width, across)
@@ -103,6 +110,7 @@ class Patches(nn.Module):
 
     def mask(self, column_mask: Tensor) -> Tensor:
         """(B, S, L) real columns -> (B, S, Na)."""
+        check_shape("column mask", column_mask, "B S L", L=self.sizes.columns)
         rows, _ = self.sizes.patch_grid
         any_real = column_mask.unfold(2, self.sizes.patch[1], self.sizes.patch_steps[1]).any(dim=-1)
         return repeat(any_real, "b s l -> b s (m l)", m=rows)

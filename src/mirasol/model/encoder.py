@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from .combiner import CausalCombiner, LocalCombiner
 from .embeddings import Patches, Tubes
+from .initialising import fills_itself
 from .inputs import Fused, Inputs, Tokenized
 from .latents import LatentModel
 from .layers import layer_norm
 from .memory import LocalTuringCombiner, TuringCombiner
 from .positions import seconds_features
 from .priority import PriorityCombiner
+from .shapes import check_shape
 from .sizes import Sizes
 from .state import MirasolState, PriorityState, padding_first
 from .vit import PICTURE, SOUND, Vit
@@ -35,6 +37,7 @@ COMBINER: dict[str, Callable[[Sizes], nn.Module]] = {
 }  # fmt: skip
 
 
+@fills_itself
 class Encoder(nn.Module):
     """Tubes, patches, ViT, combiner and latent model in one, with the times and the kinds of what text attends to."""
 
@@ -109,6 +112,7 @@ class Encoder(nn.Module):
         real = inputs.snippet_mask
         assert real is not None
         state = state or self.start(real.shape[0])
+        check_shape("count of the state", state.count, "B", B=real.shape[0])
         snippets = torch.where(real, state.count[:, None] + real.long().cumsum(dim=1) - 1, -1)
         if not isinstance(inputs, Fused):
             combined, combiner_state = self.combiner(*self.timed(inputs, snippets), snippets, state.combiner)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .embeddings import CHANNELS
+from .shapes import check_shape
 from .signals import SILENCE, column_mask, left_samples, snippet_pixels, snippet_spectrograms
 from .sizes import Sizes
 from .snippets import Cut
@@ -40,28 +41,39 @@ class Inputs:
         if first is None and self.snippet_mask is None:
             raise ValueError("nothing to watch: give pixel_values_videos, input_features or both (or a snippet_mask)")
         shape = first.shape[:2] if first is not None else self.snippet_mask.shape  # type: ignore[union-attr]
+        if len(shape) < 2:
+            axes = "B S F C H W" if self.pixel_values_videos is not None else "B S M L" if first is not None else "B S"
+            check_shape("what the model reads", first if first is not None else self.snippet_mask, axes)
         if 0 in shape:
             raise ValueError(
                 f"expected at least one clip and one snippet, found {shape[0]} and {shape[1]}; mask what is absent"
             )
 
-        def mask(given: Tensor | None, present: Tensor | None, *rest: int) -> Tensor:
-            if given is not None:
+        lengths = {
+            "B": shape[0], "S": shape[1], "F": sizes.frames, "C": CHANNELS, "H": sizes.height, "W": sizes.width,
+            "M": sizes.mels, "L": sizes.columns,
+        }  # fmt: skip
+
+        def checked(name: str, axes: str) -> Tensor | None:
+            if (given := getattr(self, name)) is not None:
+                check_shape(name, given, axes, **{axis: lengths[axis] for axis in axes.split()})
+            return given
+
+        def mask(name: str, axes: str, present: Tensor | None) -> Tensor:
+            if (given := checked(name, axes)) is not None:
                 return given.to(like.device).bool()
-            return torch.full((*shape, *rest), present is not None, dtype=torch.bool, device=like.device)
+            whole = [lengths[axis] for axis in axes.split()]
+            return torch.full(whole, present is not None, dtype=torch.bool, device=like.device)
 
-        def signal(given: Tensor | None, *rest: int) -> Tensor:
-            if given is None:
-                return like.new_zeros(*shape, *rest)
-            if given.shape[2:] != rest:
-                raise ValueError(f"expected (batch, snippets, {', '.join(map(str, rest))}), found {tuple(given.shape)}")
-            return given.to(like)
+        def signal(name: str, axes: str) -> Tensor:
+            given = checked(name, axes)
+            return like.new_zeros([lengths[axis] for axis in axes.split()]) if given is None else given.to(like)
 
-        snippet_mask = mask(self.snippet_mask, like)
-        frame_mask = mask(self.frame_mask, self.pixel_values_videos, sizes.frames) & snippet_mask[..., None]
-        column_mask = mask(self.column_mask, self.input_features, sizes.columns) & snippet_mask[..., None]
-        pixels = signal(self.pixel_values_videos, sizes.frames, CHANNELS, sizes.height, sizes.width)
-        spectrogram = signal(self.input_features, sizes.mels, sizes.columns)
+        pixels = signal("pixel_values_videos", "B S F C H W")
+        spectrogram = signal("input_features", "B S M L")
+        snippet_mask = mask("snippet_mask", "B S", like)
+        frame_mask = mask("frame_mask", "B S F", self.pixel_values_videos) & snippet_mask[..., None]
+        column_mask = mask("column_mask", "B S L", self.input_features) & snippet_mask[..., None]
         spectrogram = spectrogram.masked_fill(~column_mask.unsqueeze(2), SILENCE)
         return Inputs(nearest_frames(pixels, frame_mask), frame_mask, spectrogram, column_mask, snippet_mask)
 
@@ -83,11 +95,12 @@ class Fused:
 
     def complete(self, sizes: Sizes, like: Tensor) -> Fused:
         """In the dtype and on the device of `like`; `ValueError` for tokens of other sizes."""
-        if self.tokens.shape[2:] != (sizes.combined, sizes.av_width):
+        if self.tokens.ndim != 4 or self.tokens.shape[2:] != (sizes.combined, sizes.av_width):
             raise ValueError(
                 f"expected fused snippets (batch, snippets, {sizes.combined}, {sizes.av_width}), found "
                 f"{tuple(self.tokens.shape)}: fuse them with this model"
             )
+        check_shape("snippet_mask", self.snippet_mask, "B S", B=self.tokens.shape[0], S=self.tokens.shape[1])
         return Fused(self.tokens.to(like), self.snippet_mask.to(like.device))
 
 
@@ -117,6 +130,11 @@ class Tokenized:
                 f"expected {tubes} tubes and {patches} patches of width {sizes.av_width} in each snippet, found "
                 f"{found}: make them with this model"
             )
+        axes = {"B": self.tubes.shape[0], "S": self.tubes.shape[1]}
+        check_shape("patches", self.patches, "B S N D", **axes)
+        check_shape("tube_mask", self.tube_mask, "B S N", N=tubes, **axes)
+        check_shape("patch_mask", self.patch_mask, "B S N", N=patches, **axes)
+        check_shape("snippet_mask", self.snippet_mask, "B S", **axes)
         values = (getattr(self, f.name).to(like.device) for f in fields(self))
         return Tokenized(*(value.to(like) if value.is_floating_point() else value for value in values))
 

@@ -12,12 +12,15 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from .initialising import fills_itself
 from .layers import Band, Block, Cache, layer_norm
 from .positions import rotary
+from .shapes import check_shape
 from .sizes import Sizes
 from .state import LatentState, padding_first
 
 
+@fills_itself
 class LatentModel(nn.Module):
     """A causal Transformer over the combined tokens of all snippets, with a rolling cache."""
 
@@ -37,6 +40,8 @@ class LatentModel(nn.Module):
 
     def forward(self, combined: Tensor, snippets: Tensor, state: LatentState) -> tuple[Tensor, LatentState]:
         """`snippets` (B, S): each snippet's number in its stream, -1 for padding."""
+        axes = check_shape("combined", combined, "B S K D", K=self.sizes.combined, D=self.sizes.av_width)
+        check_shape("snippets", snippets, "B S", **axes)
         count, per_snippet = combined.shape[1:3]
         x = rearrange(combined, "b s k d -> b (s k) d")
         known = torch.cat([state.numbers, snippets], dim=1)

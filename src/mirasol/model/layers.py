@@ -16,6 +16,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .initialising import fills_itself
+from .initialising import initialise_all as initialise_all
+from .shapes import check_shape
+
 
 class KeyValues(Protocol):
     """What `Attention` asks of a cache; `Cache` below, and the skin's view of a Hugging Face cache, give it."""
@@ -152,6 +156,7 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(x.dtype)
 
 
+@fills_itself
 class Attention(nn.Module):
     """Multi-head attention of x (B, Q, D) over itself, over a context (B, C, Dc), or over what a cache holds.
 
@@ -176,7 +181,7 @@ class Attention(nn.Module):
         normed head by head, before they are turned."""
         super().__init__()
         self.heads, self.kv_heads, self.head_width = heads, kv_heads or heads, head_width or width // heads
-        self.is_cross = context_width is not None
+        self.is_cross, self.width, self.context_width = context_width is not None, width, context_width or width
         inside, kept = self.heads * self.head_width, self.kv_heads * self.head_width
         qkv_bias = bias if qkv_bias is None else qkv_bias
         self.q_proj = nn.Linear(width, inside, bias=qkv_bias)
@@ -198,6 +203,9 @@ class Attention(nn.Module):
         keys_from: Tensor | None = None,
     ) -> tuple[Tensor, KeyValues | None]:
         """`mask` as in `attend`, over all keys, those of the cache first; `turn`, see `rotate`, of the new ones."""
+        axes = check_shape("x", x, "B Q D", D=self.width)
+        if self.is_cross and context is not None:
+            check_shape("context", context, "B C D", B=axes["B"], D=self.context_width)
         queries = self.q_norm(rearrange(self.q_proj(x), "b q (h d) -> b h q d", h=self.heads))
         source = context if self.is_cross else x if keys_from is None else keys_from
         kept: Any = cache
@@ -226,30 +234,34 @@ class Attention(nn.Module):
         return scores.softmax(dim=-1).mean(dim=1)
 
 
+@fills_itself
 class Mlp(nn.Module):
     """(..., width) -> (..., out or width): up to `hidden`, GELU (unless told otherwise its tanh form), down."""
 
     def __init__(self, width: int, hidden: int, out: int | None = None, activation: str = "gelu_tanh") -> None:
         super().__init__()
-        self.activation = activation
+        self.width, self.activation = width, activation
         self.up_proj = nn.Linear(width, hidden)
         self.down_proj = nn.Linear(hidden, out or width)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_shape("x", x, "... D", D=self.width)
         return self.down_proj(activate(self.up_proj(x), self.activation))
 
 
+@fills_itself
 class GatedMlp(nn.Module):
     """(..., width) -> (..., width): down(activation(gate) * up), without biases."""
 
     def __init__(self, width: int, hidden: int, activation: str = "silu") -> None:
         super().__init__()
-        self.activation = activation
+        self.width, self.activation = width, activation
         self.gate_proj = nn.Linear(width, hidden, bias=False)
         self.up_proj = nn.Linear(width, hidden, bias=False)
         self.down_proj = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_shape("x", x, "... D", D=self.width)
         return self.down_proj(activate(self.gate_proj(x), self.activation) * self.up_proj(x))
 
 
@@ -282,6 +294,7 @@ class Style:
 OURS = Style()
 
 
+@fills_itself
 class Block(nn.Module):
     """Pre-norm Transformer block: self-attention, cross-attention if a `context_width` is given, MLP.
 
@@ -357,48 +370,3 @@ class Block(nn.Module):
         attended, _ = self.attention(normed[:, -count:], mask=mask, keys_from=normed)
         x = x[:, -count:] + self.scaled(attended, "attention_scale")
         return x + self.scaled(self.mlp(self.mlp_norm(x)), "mlp_scale")
-
-
-def initialise(module: nn.Module, init: Any = nn.init) -> None:
-    """Fills one module's own parameters; `init` is `torch.nn.init` or anything with the same functions.
-
-    | parameter                                  | start                              |
-    |--------------------------------------------|------------------------------------|
-    | weight of a linear layer                   | normal, deviation 1/sqrt(inputs)   |
-    | o_proj and down_proj (end of a residual)   | the same, halved                   |
-    | bias                                       | 0                                  |
-    | norm weight                                | 1                                  |
-    | text embedding                             | normal, deviation 1/sqrt(width)    |
-    | learned tokens and queries (`*_tokens`)    | normal, deviation 0.5              |
-    | learned position tables (`*_positions`)    | normal, deviation 0.02             |
-    | gate of cross-attention (`cross_gate`)     | 0                                  |
-    | layer scale (`*_scale`)                    | 1                                  |
-    """
-    ends = ("o_proj", "down_proj")
-    for name, child in module.named_children():
-        if isinstance(child, nn.Linear):
-            deviation = child.in_features**-0.5 * (0.5 if name in ends else 1.0)
-            init.normal_(child.weight, std=deviation)
-            if child.bias is not None:
-                init.zeros_(child.bias)
-        elif isinstance(child, nn.Embedding):
-            init.normal_(child.weight, std=child.embedding_dim**-0.5)
-        elif isinstance(child, nn.LayerNorm | nn.RMSNorm):
-            init.ones_(child.weight)
-            if getattr(child, "bias", None) is not None:
-                init.zeros_(child.bias)
-    for name, parameter in module.named_parameters(recurse=False):
-        if name.endswith("_tokens"):
-            init.normal_(parameter, std=0.5)
-        elif name.endswith("_positions"):
-            init.normal_(parameter, std=0.02)
-        elif name.endswith("_gate"):
-            init.zeros_(parameter)
-        elif name.endswith("_scale"):
-            init.ones_(parameter)
-
-
-def initialise_all(model: nn.Module, init: Any = nn.init) -> None:
-    """`initialise` on every module inside."""
-    for module in model.modules():
-        initialise(module, init)

@@ -35,21 +35,26 @@ import torch
 from torch import Tensor, nn
 
 from .combiner import LocalCombiner
+from .initialising import fills_itself
 from .layers import Attention, Block, Mlp, layer_norm
+from .shapes import check_shape
 from .sizes import Sizes
 from .state import CombinerState, MemoryState
 
 
+@fills_itself
 class TokenLearner(nn.Module):
     """Selects `count` weighted sums of the tokens: an MLP scores each token, a softmax runs over tokens."""
 
     def __init__(self, width: int, count: int, hidden: int = 64) -> None:
         super().__init__()
+        self.width = width
         self.norm = layer_norm(width)
         self.mlp = Mlp(width, hidden, count)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, N, D), mask (B, N) -> selected (B, count, D) and the weights (B, count, N)."""
+        check_tokens(tokens, mask, D=self.width)
         logits = self.mlp(self.norm(tokens)).transpose(1, 2)
         if mask is not None:
             logits = logits.masked_fill(~mask.unsqueeze(1), float("-inf"))
@@ -57,6 +62,7 @@ class TokenLearner(nn.Module):
         return weights @ tokens, weights
 
 
+@fills_itself
 class QueryLearner(nn.Module):
     """Selects by cross-attention from `count` learned queries, no residual (official name: TL-MHA)."""
 
@@ -67,10 +73,18 @@ class QueryLearner(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, N, D), mask (B, N) -> selected (B, count, D) and the mean weights over heads (B, count, N)."""
+        check_tokens(tokens, mask, D=self.query_tokens.shape[1])
         queries = self.query_tokens.expand(tokens.shape[0], -1, -1)
         keys = None if mask is None else mask[:, None, None, :]
         selected, _ = self.attention(queries, tokens, mask=keys)
         return selected, self.attention.weights(queries, tokens, keys)
+
+
+def check_tokens(tokens: Tensor, mask: Tensor | None, **sizes: int) -> None:
+    """`ValueError` unless these are tokens (B, N, D) and, where there is one, their mask (B, N)."""
+    axes = check_shape("tokens", tokens, "B N D", **sizes)
+    if mask is not None:
+        check_shape("mask", mask, "B N", **axes)
 
 
 def make_learner(select: str, width: int, count: int, hidden: int) -> nn.Module:
@@ -82,6 +96,7 @@ def make_learner(select: str, width: int, count: int, hidden: int) -> nn.Module:
     raise ValueError(f"ttm_select must be 'tokenlearner' or 'mha'; found {select!r}")
 
 
+@fills_itself
 class TokenTuringMachine(nn.Module):
     """One step of the official machine; the same weights at every step. `inputs` is N, fixed by the position tables."""
 
@@ -90,6 +105,7 @@ class TokenTuringMachine(nn.Module):
         select: str = "tokenlearner", hidden: int = 64, positions: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.memory, self.takes = memory, {"N": inputs, "D": width} if positions else {"D": width}  # any N without
         self.read = make_learner(select, width, outputs, hidden)
         self.write = make_learner(select, width, memory, hidden)
         self.process = nn.ModuleList(Block(width, heads, mlp) for _ in range(layers))
@@ -103,6 +119,8 @@ class TokenTuringMachine(nn.Module):
 
     def forward(self, memory: Tensor, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """memory (B, R, D), tokens (B, N, D), mask (B, N) -> memory, output (B, K, D), write weights (B, R, R+N+K)."""
+        axes = check_shape("memory", memory, "B R D", R=self.memory, D=self.takes["D"])
+        check_tokens(tokens, mask, B=axes["B"], **self.takes)
         seen = torch.cat([memory, tokens], dim=1)
         seen_mask = None if mask is None else torch.cat([mask.new_ones(memory.shape[:2]), mask], dim=1)
         placed = seen if self.read_positions is None else seen + self.read_positions
@@ -139,6 +157,10 @@ def unroll(
     """(B, S, N, D), (B, S, N), (B, S) -> outputs (B, S, K, D), state; padding leaves its row untouched."""
     memory, outputs = state.memory, []
     assert memory is not None
+    axes = check_shape("tokens", tokens, "B S N D", B=len(memory.tokens), **machine.takes)
+    check_shape("snippets", snippets, "B S", **axes)
+    if mask is not None:
+        check_shape("mask", mask, "B S N", **axes)
     for at in range(tokens.shape[1]):
         new, output, weights = machine(memory.tokens, tokens[:, at], None if mask is None else mask[:, at])
         outputs.append(output)
@@ -161,6 +183,7 @@ def after_write(old: MemoryState, tokens: Tensor, weights: Tensor, number: Tenso
     )
 
 
+@fills_itself
 class TuringCombiner(nn.Module):
     """The machine as a combiner: unrolled over the snippets of a call, its memory carried in the state."""
 
@@ -180,6 +203,7 @@ class TuringCombiner(nn.Module):
         return unroll(self.machine, tokens, mask, snippets, state)
 
 
+@fills_itself
 class LocalTuringCombiner(LocalCombiner):
     """The local combiner first, then the machine over its K tokens: the step through time is K + R tokens wide.
 

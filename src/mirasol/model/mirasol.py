@@ -23,8 +23,8 @@ from torch.utils.checkpoint import checkpoint
 
 from .decoder import Decoder
 from .encoder import Encoder
+from .initialising import fills_itself
 from .inputs import Fused, Inputs, Tokenized
-from .layers import initialise_all
 from .priority import PriorityCombiner
 from .reconstruction import Reconstruction, compared
 from .sizes import Sizes
@@ -90,6 +90,7 @@ def loss_counts(inputs: Inputs | Tokenized | Fused, labels: Tensor) -> Tensor:
     return torch.stack([*counts, torch.tensor(len(inputs.snippet_mask), device=labels.device)]).float()  # type: ignore[arg-type]
 
 
+@fills_itself
 class Mirasol(nn.Module):
     """Encoder, text decoder, output layer and reconstruction heads, of the given sizes; newly made, all random."""
 
@@ -101,7 +102,6 @@ class Mirasol(nn.Module):
         self.decoder = Decoder(sizes)
         self.lm_head = nn.Linear(sizes.text_width, sizes.vocabulary, bias=False)
         self.reconstruction = Reconstruction(sizes)
-        initialise_all(self)
         if sizes.tied:
             self.lm_head.weight = self.decoder.embed.weight
 

@@ -36,8 +36,8 @@ from transformers.utils import ModelOutput
 from .configuration_mirasol import MirasolConfig
 from .decoder import Decoder
 from .encoder import Encoder
+from .initialising import building, initialise
 from .inputs import Inputs
-from .layers import initialise
 from .mirasol import Mirasol, text_loss
 from .recompute import recompute_blocks
 from .reconstruction import Reconstruction
@@ -165,10 +165,11 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
     def __init__(self, config: MirasolConfig) -> None:
         super().__init__(config)
         self.sizes = sizes = config.model_sizes
-        self.encoder = MirasolEncoder(sizes)
-        self.decoder = Decoder(sizes)
-        self.lm_head = nn.Linear(sizes.text_width, sizes.vocabulary, bias=False)
-        self.reconstruction = Reconstruction(sizes)
+        with building():  # `post_init` fills what it holds
+            self.encoder = MirasolEncoder(sizes)
+            self.decoder = Decoder(sizes)
+            self.lm_head = nn.Linear(sizes.text_width, sizes.vocabulary, bias=False)
+            self.reconstruction = Reconstruction(sizes)
         self.post_init()
 
     def get_encoder(self, modality: str | None = None) -> MirasolEncoder:

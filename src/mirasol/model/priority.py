@@ -24,8 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from .combiner import LocalCombiner
+from .initialising import fills_itself
 from .layers import Attention, Mlp, layer_norm
 from .positions import seconds_features
+from .shapes import check_shape
 from .sizes import Sizes
 from .state import CombinerState, PriorityState
 
@@ -34,6 +36,7 @@ LEAST = 0.1  # salience below this does not move the clock: a day of dull second
 EAGER = 1.0  # added to the logit of the salience: at the start much is worth keeping, until effort says otherwise
 
 
+@fills_itself
 class PriorityCombiner(LocalCombiner):
     """The local combiner, and a memory of R of its snippets."""
 
@@ -74,7 +77,8 @@ class PriorityCombiner(LocalCombiner):
 
     def candidates(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S, K, D) -> what each snippet would be remembered as (B, S, D), and its salience (B, S), 0 to 1."""
-        batch, count = latents.shape[:2]
+        axes = check_shape("latents", latents, "B S K D", D=self.sizes.av_width)
+        batch, count = axes["B"], axes["S"]
         queries = self.candidate_tokens.expand(batch * count, -1, -1)
         found, _ = self.candidate_attention(queries, self.candidate_norm(latents.flatten(0, 1)))
         found = found[:, 0].unflatten(0, (batch, count))

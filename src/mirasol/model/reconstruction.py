@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .embeddings import CHANNELS, Patches
+from .initialising import fills_itself
 from .inputs import Fused, Inputs, Tokenized
 from .layers import Block, Mlp, layer_norm
 from .positions import patch_positions, sincos
+from .shapes import check_shape
 from .sizes import Sizes
 
 
@@ -45,6 +47,7 @@ def normalise_patches(patches: Tensor) -> Tensor:
     return (patches - mean) / (variance + 1e-2).sqrt()
 
 
+@fills_itself
 class Reconstruction(nn.Module):
     """Predicts the next snippet: its combined tokens (an MLP on the latents), its pictures and its spectrogram."""
 
@@ -67,7 +70,7 @@ class Reconstruction(nn.Module):
 
     def forward(self, latents: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """(B, S, K, D) -> predicted patches of the next snippet, None for a half that is switched off."""
-        batch, sizes = latents.shape[0], self.sizes
+        batch, sizes = check_shape("latents", latents, "B S K D", D=self.sizes.av_width)["B"], self.sizes
         if not (sizes.reconstruct_video or sizes.reconstruct_audio):
             return None, None
         queries, split = [], [0, 0]

@@ -12,12 +12,15 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from .initialising import fills_itself
 from .layers import Block, Style, layer_norm
+from .shapes import check_shape
 from .sizes import Sizes
 
 PICTURE, SOUND = 0, 1
 
 
+@fills_itself
 class Vit(nn.Module):
     """A pre-norm Transformer with a final norm; positions are on the tokens already."""
 
@@ -36,6 +39,8 @@ class Vit(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor, modality: int) -> Tensor:
         """`modality` is PICTURE or SOUND. Tokens under a false mask influence nothing; what comes out there is junk."""
+        axes = check_shape("tokens", tokens, "B N D", D=self.modality_tokens.shape[1])
+        check_shape("mask", mask, "B N", **axes)
         x = tokens + self.modality_tokens[modality]
         if self.extra:
             x = torch.cat([repeat(self.extra_tokens, "e d -> b e d", b=len(x)), x], dim=1)

@@ -128,7 +128,7 @@ def test_standing_questions_are_asked_at_their_moment(film: Path, loaded: Loaded
     run, events = follow(str(film), loaded, standing=["what?", "who?"], every=1.6)
     assert [event.answer.question for event in events] == ["what?", "who?"] * 5
     assert [event.end for event in events[::2]] == pytest.approx([1.6, 3.2, 4.8, 6.4, 8.0])
-    assert [event.start for event in events[::2]] == pytest.approx([0.0, 1.6, 3.2, 4.8, 6.4])
+    assert {event.start for event in events} == {0.0}  # this model has a memory: each answer rests on all before it
     for event in events:
         assert event.answer.receipt.end == event.end
         assert event.to_dict()["receipt"]["snippets"] == round(event.end / 0.8)

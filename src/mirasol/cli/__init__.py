@@ -12,6 +12,7 @@ import sys
 
 from . import asking, measuring, preparing, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
 from .common import app, fail
+from .leaving import leave
 from .training import load_recipe
 
 __all__ = ["app", "load_recipe", "main"]
@@ -29,3 +30,5 @@ def main() -> None:
         fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
     except ValueError as error:
         fail(str(error))
+    finally:
+        leave()

@@ -87,11 +87,11 @@ def answer_file(
         draw_memory(watched, answers, loaded, Path(file).name).save(memory_picture)
     if as_json:
         for answer in answers:
-            typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
+            typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False, allow_nan=False))
         return
     for answer in answers:
         typer.secho(answer.question, dim=True)
-        typer.echo(f"  {typer.style(answer.answer or '(no words)', bold=True)}   {percent(answer.confidence)}")
+        typer.echo(f"  {typer.style(answer.answer or '(no words)', bold=True)}   {percent(answer)}")
     typer.echo()
     print_receipt(answers[0].receipt)
     for path in (picture, memory_picture):
@@ -146,7 +146,7 @@ def demo(
         verdict = typer.style("right" if good else f"WRONG, it is: {question.answer}", fg="green" if good else "red")
         needs = "picture and sound" if question.needs == "both" else question.needs
         typer.echo(f"{question.text}   " + typer.style(f"({question.type}; needs {needs})", dim=True))
-        typer.echo(f"  {typer.style(answer.answer, bold=True)}   {percent(answer.confidence)}   {verdict}")
+        typer.echo(f"  {typer.style(answer.answer, bold=True)}   {percent(answer)}   {verdict}")
     typer.echo(f"\n{right} of {len(answers)} right")
     print_receipt(answers[0].receipt)
     typer.echo(f"\nthe film     {film}\nthe picture  {out / 'demo.png'}\nthe truth    {out / 'demo.json'}")

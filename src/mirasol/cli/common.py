@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mirasol.inference.answer import Receipt
+    from mirasol.inference.answer import Answer, Receipt
 
 app = typer.Typer(
     name="mirasol",
@@ -70,8 +70,9 @@ def check_folder(path: Path) -> None:
         raise ValueError(f"the folder {str(path.parent)!r} for {path.name!r} does not exist; make it first")
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f} % sure"
+def percent(answer: Answer) -> str:
+    """How sure the model is, in words."""
+    return f"{100 * answer.confidence:.0f} % sure"
 
 
 def print_receipt(receipt: Receipt) -> None:

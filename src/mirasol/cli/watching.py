@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,10 +24,13 @@ from .common import (
     percent,
     print_receipt,
 )
+from .leaving import WAITS
 
 if TYPE_CHECKING:
     from mirasol.inference.answer import Loaded
-    from mirasol.inference.follow import Event, Follow
+    from mirasol.inference.follow import Event, Follow, Pulse
+
+PULSE_SECONDS = 10.0  # between two lines that say how it goes
 
 
 @app.command()
@@ -53,8 +57,6 @@ def watch(
     no_picture: NoPicture = False,
 ) -> None:
     """Watch a file, a camera, a network stream or a pipe without end; type questions while it runs."""
-    import signal
-
     from mirasol.inference.answer import load
 
     for path in (events, save):
@@ -63,16 +65,18 @@ def watch(
     if picture is not None:
         check_picture_name(picture)
     loaded = load(model)
+    ended = Ended()
     with ExitStack() as stack:
         out = None if events is None else stack.enter_context(events.open("a", encoding="utf-8"))
+        stack.enter_context(ended)
         follow = make_follow(
             source, sound_from, loaded, go_on, questions or [], every, pace, most_lag, not no_picture, not no_sound,
-            picture is not None, reconnect,
+            picture is not None, reconnect, ended,
         )  # fmt: skip
+        ended.call(follow.stop)
         show = stack.enter_context(watching_lines(follow, out))
-        signal.signal(signal.SIGINT, lambda *_: follow.stop())
         if source != "-":
-            read_questions(follow, show)
+            stack.callback(read_questions(follow, show))
         broken: ValueError | OSError | None = None
         try:
             watched = follow.run()
@@ -80,11 +84,11 @@ def watch(
             broken, watched = error, follow.session.snapshot()
             if not watched.receipt.snippets:
                 raise
-    if save is not None:
-        size = follow.session.save(save)
-        typer.echo(f"session saved: {save}, {size / 2**10:.0f} KiB")
+        if save is not None:
+            size = follow.session.save(save)
+            typer.echo(f"session saved: {save}, {size / 1000:.0f} kB")
     print_receipt(watched.receipt)
-    if picture is not None:
+    if picture is not None and watched.receipt.snippets:
         from mirasol.inference.answer import put
         from mirasol.inference.memory_picture import draw_memory
 
@@ -98,10 +102,54 @@ def watch(
         raise broken
 
 
+class Ended:
+    """Ctrl-C and the like (SIGTERM, a terminal that closes) end the run in good order. A second Ctrl-C ends at once."""
+
+    NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._then: list[Callable[[], None]] = []
+        self._before: list[tuple[int, Any]] = []
+
+    def call(self, then: Callable[[], None]) -> None:
+        """`then` is called when the end is wished for, now if it was before."""
+        self._then.append(then)
+        if self.event.is_set():
+            then()
+
+    def __enter__(self) -> Ended:
+        import signal
+
+        if threading.current_thread() is not threading.main_thread():  # Python hears signals there alone
+            return self
+        for name in self.NAMES:
+            number = getattr(signal, name, None)
+            if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):  # nohup
+                continue
+            self._before.append((number, signal.signal(number, self._wish)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        for number, handler in self._before:
+            signal.signal(number, handler)
+
+    def _wish(self, number: int, frame: object) -> None:
+        import signal
+
+        if number == signal.SIGINT and self.event.is_set():
+            raise KeyboardInterrupt
+        self.event.set()
+        for then in self._then:
+            then()
+
+
 def make_follow(
     source: str, sound_from: str | None, loaded: Loaded, go_on: Path | None, questions: list[str], every: float,
     pace: bool, most_lag: float, picture: bool, sound: bool, album: bool = False,
-    reconnect: float = 0.0,
+    reconnect: float = 0.0, ended: Ended | None = None,
 ) -> Follow:  # fmt: skip
     """Opens the sources and the session, and puts them together."""
     from mirasol.inference.answer import check_questions
@@ -126,23 +174,49 @@ def make_follow(
             return Persistent(make, reconnect, lambda words: typer.secho(f"note: {words}", fg="yellow", err=True))
         return make()
 
-    lives = [open_live(source, picture, sound and sound_from is None)]
-    if sound_from is not None:
-        lives.append(open_live(sound_from, False, True))
+    def open_all() -> list[Live | Persistent]:
+        lives = [open_live(source, picture, sound and sound_from is None)]
+        return lives if sound_from is None else [*lives, open_live(sound_from, False, True)]
+
+    lives = open_all() if ended is None else until(open_all, ended.event) or []
     if session is None:
-        has_picture, has_sound = any(live.has_picture for live in lives), any(live.has_sound for live in lives)
+        # A source that was not open yet when the end was wished for had nothing to say of its kinds.
+        has_picture = any(live.has_picture for live in lives) or (picture and not lives)
+        has_sound = any(live.has_sound for live in lives) or (sound and not lives)
         session = Session(loaded, start=0.0, picture=has_picture, sound=has_sound, album=album)
     return Follow(session, lives, tuple(questions), every, pace, most_lag)
 
 
+def until(work: Callable[[], Any], stop: threading.Event) -> Any:
+    """What `work` returns, done in a thread so that a signal is heard meanwhile; None where `stop` is set before."""
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name=WAITS)
+    thread.start()
+    while thread.is_alive() and not stop.is_set():
+        thread.join(0.05)
+    if failed and not stop.is_set():
+        raise failed[0]
+    return found[0] if found else None
+
+
 @contextmanager
 def watching_lines(follow: Follow, out: Any) -> Iterator[Callable[[str], None]]:
-    """Prints answers, and a live line with lag, speed and memory where stderr is a terminal. Gives `show(line)`."""
+    """Prints answers, and how it goes: a live line where stderr is a terminal and nobody types on it, else a line now
+    and then, which cannot be mixed up with what is typed. Gives `show(line)`."""
     from rich.console import Console
     from rich.status import Status
 
     console, status_to = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     status = Status("waiting for the first snippet", console=status_to)
+    told = time.monotonic()
 
     def show(line: str) -> None:
         console.print(line, markup=False)
@@ -150,30 +224,42 @@ def watching_lines(follow: Follow, out: Any) -> Iterator[Callable[[str], None]]:
     def on_event(event: Event) -> None:
         answer = event.answer
         if out is not None:
-            out.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+            out.write(json.dumps(event.to_dict(), ensure_ascii=False, allow_nan=False) + "\n")
             out.flush()
-        span = f"[{event.start:.1f} to {event.end:.1f} s]"
-        show(f"{span} {answer.question}  {answer.answer or '(no words)'}   {percent(answer.confidence)}")
+        words = f"{answer.question}  {answer.answer or '(no words)'}   {percent(answer)}"
+        show(f"[at {event.end:.1f} s] {words}")
+
+    def on_pulse(pulse: Pulse) -> None:
+        nonlocal told
+        if not sys.stdin.isatty():
+            status.update(pulse.sentence())
+        elif time.monotonic() - told >= PULSE_SECONDS:
+            told = time.monotonic()
+            status_to.print(pulse.sentence(), style="dim", highlight=False)
 
     follow.on_event = on_event
     follow.on_note = lambda second, words: show(f"[{second:.1f} s] note: {words}")
-    follow.on_pulse = lambda pulse: status.update(pulse.sentence())
     if status_to.is_terminal:
-        status.start()
+        follow.on_pulse = on_pulse
+        if not sys.stdin.isatty():
+            status.start()
     try:
         yield show
     finally:
         status.stop()
 
 
-def read_questions(follow: Follow, show: Callable[[str], None]) -> None:
-    """Questions typed on standard input, a line each, until it ends."""
-    import threading
-
+def read_questions(follow: Follow, show: Callable[[str], None]) -> Callable[[], None]:
+    """Questions typed on standard input, a line each, until it ends; gives what stops it."""
     from mirasol.inference.answer import check_questions
+    from mirasol.media.pipe import Pipe, standard_input
+
+    typed = standard_input()
+    if not isinstance(typed, Pipe):
+        return lambda: None
 
     def read() -> None:
-        for line in sys.stdin:
+        for line in typed.lines():
             if not (question := line.strip()):
                 continue
             try:
@@ -184,3 +270,4 @@ def read_questions(follow: Follow, show: Callable[[str], None]) -> None:
                 follow.ask(question)
 
     threading.Thread(target=read, daemon=True).start()
+    return typed.stop

@@ -22,6 +22,7 @@ from mirasol.media.live import Arrival, Live, Persistent
 from .answer import Answer, Watched, put
 from .session import MOST, Session
 
+WAITS = "waits for a source"  # the name of the threads that read
 BUFFER = 256  # arrivals waiting to be looked at, for sources that wait for us
 MOST_WAITING = 1_000  # ... for those that do not: beyond that, pictures are left out until there is room
 
@@ -39,14 +40,14 @@ class Pulse:
 
     def sentence(self) -> str:
         words = f"watched {clock(self.seconds)}, {self.lag:.1f} s behind, {self.speed:.1f} x real time"
-        memory = "" if self.process_bytes is None else f", process {self.process_bytes / 2**20:.0f} MiB"
+        memory = "" if self.process_bytes is None else f", process {self.process_bytes / 1e6:.0f} MB"
         lost = f", {self.left_out} snippets left out" if self.left_out else ""
-        return f"{words}, state {self.state_bytes / 2**10:.0f} KiB{memory}{lost}"
+        return f"{words}, state {self.state_bytes / 1e3:.0f} kB{memory}{lost}"
 
 
 @dataclass(frozen=True)
 class Event:
-    """An answer that was asked for at a moment: `start` and `end` are the seconds that the moment stands for."""
+    """An answer: `start` to `end`, the moment of asking, are the seconds that it can rest on."""
 
     start: float
     end: float
@@ -69,7 +70,7 @@ class Follow:
     on_event: Callable[[Event], None] = lambda event: None
     on_pulse: Callable[[Pulse], None] = lambda pulse: None
     on_note: Callable[[float, str], None] = lambda second, words: None
-    _asked: queue.Queue[tuple[Watched, Sequence[str], float] | None] = field(default_factory=lambda: queue.Queue(8))
+    _asked: queue.Queue[tuple[Watched, Sequence[str]] | None] = field(default_factory=lambda: queue.Queue(8))
     _stopped: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
     _broken: list[BaseException] = field(default_factory=list)  # errors while answering
@@ -82,7 +83,9 @@ class Follow:
         """
         live = any(source.is_live for source in self.sources)
         arrivals: queue.Queue[Arrival | None] = queue.Queue(0 if live else BUFFER)
-        readers = [threading.Thread(target=self._read, args=(s, arrivals), daemon=True) for s in self.sources]
+        readers = [
+            threading.Thread(target=self._read, args=(s, arrivals), daemon=True, name=WAITS) for s in self.sources
+        ]
         answering = threading.Thread(target=self._answer, daemon=True)
         for thread in (*readers, answering):
             thread.start()
@@ -117,7 +120,7 @@ class Follow:
             self.session.flush()
             self.session.warnings = tuple(line for source in self.sources for line in warnings_of(source))
             if self.standing and self.session.seconds > self._due - self.every:
-                self._put(self.session.snapshot(), self.standing, self._due - self.every)
+                self._put(self.session.snapshot(), self.standing)
         self._ended.set()
         self._asked.put(None)
         answering.join()
@@ -133,7 +136,7 @@ class Follow:
         if self._ended.is_set():
             return
         watched = self.session.snapshot()
-        self._put(watched, [question], watched.receipt.start)
+        self._put(watched, [question])
 
     def stop(self) -> None:
         """Ends `run` soon, in good order."""
@@ -144,7 +147,7 @@ class Follow:
         try:
             for arrival in source:
                 if self.pace:
-                    time.sleep(max(0.0, arrival.time - (time.monotonic() - began)))
+                    self._stopped.wait(max(0.0, arrival.time - (time.monotonic() - began)))
                 if source.is_live and arrival.frame is not None and arrivals.qsize() > MOST_WAITING:
                     source.report.left_out += 1
                     continue
@@ -168,27 +171,28 @@ class Follow:
         """Everything that is due, with a halt wherever the standing questions want to be asked."""
         session = self.session
         length = session.loaded.model.sizes.snippet_seconds
-        while count := session.intake.due:
+        while (count := session.intake.due) and not self._stopped.is_set():
             if live and (behind := count - math.floor(self.most_lag / length)) > 0:
                 session.drop(behind)
             until = math.ceil((self._due - session.seconds) / length - 1e-6)
             session.step(max(1, min(MOST, until)) if self.standing else MOST)
             if self.standing and session.seconds >= self._due - 1e-6:
-                self._put(session.snapshot(), self.standing, self._due - self.every)
+                self._put(session.snapshot(), self.standing)
                 while self._due <= session.seconds + 1e-6:
                     self._due += self.every
             self._tell()
 
-    def _put(self, watched: Watched, questions: Sequence[str], start: float) -> None:
-        self._asked.put((watched, questions, start))
+    def _put(self, watched: Watched, questions: Sequence[str]) -> None:
+        self._asked.put((watched, questions))
 
     def _answer(self) -> None:
         while (item := self._asked.get()) is not None:
-            watched, questions, start = item
+            watched, questions = item
+            receipt = watched.receipt
+            start = receipt.start if receipt.remembers else receipt.text_start
             try:
                 for answer in put(watched, questions, self.session.loaded):
-                    start = max(start, watched.receipt.start)
-                    self.on_event(Event(round(start, 3), watched.receipt.end, answer))
+                    self.on_event(Event(start, receipt.end, answer))
             except BaseException as error:
                 self._broken.append(error)
 

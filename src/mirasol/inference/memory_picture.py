@@ -80,9 +80,7 @@ def draw_memory(
     slots = sum(one.kind == "memory" for one in things)
     size = f"{loaded.model.sizes.memory} slots, {slots} written; " if loaded.model.sizes.memory else "no memory; "
     draw.text((MARGIN, 30), f"What {loaded.name} remembers of {Path(name).name}", INK, font(30))
-    draw.text(
-        (WIDTH - MARGIN, 38), f"{size}state of {watched.state.bytes() / 2**10:.0f} KiB", PALE, font(20), anchor="ra"
-    )
+    draw.text((WIDTH - MARGIN, 38), f"{size}state of {watched.state.bytes() / 1e3:.0f} kB", PALE, font(20), anchor="ra")
     y = _time_line(draw, watched, things, length)
     places = _columns(sheet, draw, watched, shown, y, length)
     y += FAN + CELL + 64

@@ -9,8 +9,10 @@ turned into arrays only when somebody asks. Second 0 is the earlier of the first
 
 from __future__ import annotations
 
-import sys
+import errno
+import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,10 +25,12 @@ import numpy as np
 from .clip import MediaError
 from .opening import Report, Source, choose_streams, decoded, raw_seconds
 from .pictures import Shaper, fit_size, shown_size, turn_of
+from .pipe import Pipe, named_pipe, standard_input
 from .sound import TOLERANCE, mono
 
 DEVICES = ("v4l2", "alsa", "pulse", "avfoundation", "dshow", "lavfi", "x11grab", "gdigrab")
 TIMEOUT = 30.0  # seconds without anything from a network
+BELIEVED = 43_200.0  # seconds: a longer length in a header is what endless streams state
 WAIT_FOR_OTHER = 200  # arrivals of one kind before the other is no longer waited for to find second 0
 
 
@@ -54,7 +58,14 @@ class Live:
     ) -> None:  # fmt: skip
         self.name = "standard input" if source == "-" else str(getattr(source, "name", source))
         self.report = Report()
+        self._pipe: Any = None  # what the container reads from, where that is an object of ours
+        self._line = False  # whether the bytes come over a network
         self._container, self.is_live = self._open(source)
+        stated = self._container.duration if self._line else None
+        self.stated = (
+            None if stated is None or not 0 < stated < BELIEVED * av.time_base else stated / av.time_base
+        )  # seconds, of a recording
+        self.trace = 0  # of all frames and samples so far: two passes over one recording have the same
         pictures, sounds = choose_streams(self._container)
         self._picture, self._sound = (pictures if picture else None), (sounds if sound else None)
         self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
@@ -92,6 +103,8 @@ class Live:
     def close(self) -> None:
         """Ends the iteration soon."""
         self._closed = True
+        if isinstance(self._pipe, Pipe):
+            self._pipe.stop()
 
     def _origin(self, waiting: deque[Arrival]) -> float:
         """The source's own second that becomes second 0."""
@@ -104,11 +117,13 @@ class Live:
         address = source if isinstance(source, str) else ""
         kind, _, rest = address.partition(":")
         try:
-            if source == "-":
-                return av.open(sys.stdin.buffer, metadata_errors="replace"), False
+            self._pipe = standard_input() if source == "-" else named_pipe(address) if address else None
+            if self._pipe is not None:
+                return av.open(self._pipe, metadata_errors="replace"), False
             if kind in DEVICES and rest and not rest.startswith("//"):
                 return av.open(rest, format=kind, timeout=TIMEOUT, metadata_errors="replace"), kind != "lavfi"
             if "://" in address:
+                self._line = True
                 rtsp = {"rtsp_transport": "tcp"} if kind.startswith("rtsp") else {}
                 return av.open(address, timeout=TIMEOUT, options=rtsp, metadata_errors="replace"), True
             if hasattr(source, "read"):
@@ -125,9 +140,10 @@ class Live:
             stream.thread_type = "AUTO"
         shown = 0.0
         try:
-            for frame in decoded(self._container, streams, self.report):
+            for frame in self._decoded(streams):
                 if self._closed:
                     return
+                self.trace = trace_of(frame, self.trace)
                 if isinstance(frame, av.VideoFrame):
                     raw = raw_seconds(frame, None)
                     shown = shown if raw is None else raw
@@ -138,6 +154,35 @@ class Live:
                 yield from self._run.finish()
         finally:
             self._container.close()
+
+    def _decoded(self, streams: list[Any]) -> Iterator[Any]:
+        """Frames of all streams; `MediaError` where a line breaks, which is not damage of what it carries."""
+        came: float | None = None
+        try:
+            for frame in decoded(self._container, streams, self.report, line=self._line):
+                came = max(came or 0.0, raw_seconds(frame, None) or 0.0)
+                yield frame
+            broke: Exception | None = None
+        except (av.error.FFmpegError, OSError) as error:
+            broke = error
+        closed = broke is None or getattr(broke, "errno", None) == errno.EIO
+        if self._closed or not self._line or (closed and came is None):  # the caller says that nothing came
+            return
+        # A server that names no length ends by closing the line. FFmpeg takes that for an error, or an error for that.
+        if closed and self._container.size < 0:
+            begin = (self._container.start_time or 0) / av.time_base
+            if self.stated is None and broke is not None:
+                self.report.warn("the connection was closed; whether that was the end, the source does not say")
+            if self.stated is None or not (came or 0.0) - begin + 1.0 < self.stated:
+                return
+        elif broke is None:
+            return
+        why = getattr(broke, "strerror", None) or str(broke)
+        if isinstance(broke, (TimeoutError, av.error.ExitError)):
+            why = f"nothing came for {TIMEOUT:g} s"
+        elif closed:
+            why = "closed before its end"
+        raise MediaError(f"the connection to {self.name!r} broke off ({why})") from broke
 
     def _maker(self, frame: Any) -> Callable[[], np.ndarray]:
         def make() -> np.ndarray:
@@ -170,53 +215,69 @@ class Persistent:
     """A source that is opened again when it ends or breaks, for a camera on a bad line. Iterate over it once.
 
     Time goes on meanwhile by the clock of this machine, so that seconds stay true; what was missed is a hole, as if
-    picture and sound had stopped. After `patience` seconds without success it ends as the source did.
+    picture and sound had stopped. `patience` is how many seconds may be spent on opening it again; they are all there
+    again once the source has sent something for as long. A recording that has ended is not opened again: one that
+    states its length, or one whose second pass is the same as its first.
     """
 
     def __init__(
         self, make: Callable[[], Live], patience: float, note: Callable[[str], None] = lambda words: None
     ) -> None:
         self._make, self.patience, self.note = make, patience, note
-        self._live, self._closed = make(), False
+        self._live, self._closed = make(), threading.Event()
         self.is_live, self.has_picture, self.has_sound = True, self._live.has_picture, self._live.has_sound
         self.report, self.name = self._live.report, self._live.name
-        self._until, self._pause = 0.0, 0.25  # when patience ends; seconds before the next try
+        self._left, self._pause = patience, 0.25  # seconds of patience; seconds before the next try
 
     def __iter__(self) -> Iterator[Arrival]:
         base: float | None = None  # second 0 by the clock of this machine
+        before: int | None = None  # the trace of the last pass
         while True:
-            offset, broken = None, None
+            offset, broken, began = None, None, 0.0
             try:
                 for arrival in self._live:
+                    now = time.monotonic()
                     if offset is None:  # the first of this connection: now it is good
-                        now = time.monotonic()
-                        offset = 0.0 if base is None else now - base - arrival.time
+                        offset, began = 0.0 if base is None else now - base - arrival.time, now
                         base = now - arrival.time if base is None else base
-                        self._until, self._pause = 0.0, 0.25
+                        self._pause = 0.25
+                    if now - began >= self.patience:
+                        self._left = self.patience
                     yield replace(arrival, time=arrival.time + offset)
             except (MediaError, av.error.FFmpegError, OSError) as error:
                 broken = error
-            if self._closed or not self._again(broken):
+            trace = getattr(self._live, "trace", 0) or None
+            if self._closed.is_set() or (broken is None and getattr(self._live, "stated", None) is not None):
+                return
+            if trace is not None and trace == before:
+                self.note(f"{self.name} sends the same again: a recording, which is not opened again")
+                if broken is not None:
+                    raise broken
+                return
+            before = trace
+            if not self._again(broken):
                 return
 
     def _again(self, broken: Exception | None) -> bool:
         """Opens the source again; False where it was closed. Raises `broken` when patience is at its end."""
-        self._until = self._until or time.monotonic() + self.patience
         self.note(f"{self.name} {'has ended' if broken is None else 'broke off'}; opening it again")
-        while not self._closed:
-            if time.monotonic() + self._pause > self._until:
+        while not self._closed.is_set():
+            if self._pause > self._left:
                 if broken is not None:
                     raise broken
                 return False
-            time.sleep(self._pause)
-            self._pause = min(2 * self._pause, 10.0)
+            began = time.monotonic()
             try:
+                self._closed.wait(self._pause)
+                self._pause = min(2 * self._pause, 10.0)
                 self._live = self._make()
             except MediaError as error:
                 broken = broken or error
                 continue
+            finally:
+                self._left -= time.monotonic() - began
             self._live.report = self.report
-            if self._closed:
+            if self._closed.is_set():
                 self._live.close()
                 return False
             self.note(f"{self.name} is open again")
@@ -225,8 +286,14 @@ class Persistent:
 
     def close(self) -> None:
         """Ends the iteration soon."""
-        self._closed = True
+        self._closed.set()
         self._live.close()
+
+
+def trace_of(frame: Any, before: int) -> int:
+    """A checksum of some of the values of a frame or of sound, on top of the one before."""
+    plane = np.frombuffer(frame.planes[0], np.uint8)
+    return zlib.crc32(plane[:: 1 + len(plane) // 4096].tobytes(), before)
 
 
 class _Run:

@@ -176,9 +176,10 @@ def set_threads(stream: Any, threads: str) -> None:
         stream.codec_context.thread_count = 1
 
 
-def decoded(container: Any, stream: Any, report: Report) -> Iterator[Any]:
+def decoded(container: Any, stream: Any, report: Report, *, line: bool = False) -> Iterator[Any]:
     """Every frame of a stream in presentation order (of several, given as a list: in the order in which they are
-    stored); what cannot be decoded is counted and left out."""
+    stored); what cannot be decoded is counted and left out. `line`: the bytes come over a network, where an error
+    of reading is the end and not damage: it is raised."""
     packets = container.demux(stream)
     failures = 0
     while failures < GIVE_UP_AFTER:
@@ -187,7 +188,9 @@ def decoded(container: Any, stream: Any, report: Report) -> Iterator[Any]:
             frames = packet.decode()
         except StopIteration:
             return
-        except (av.error.FFmpegError, ValueError):
+        except (av.error.FFmpegError, ValueError) as error:
+            if line and isinstance(error, (OSError, av.error.ExitError, av.error.HTTPError, av.error.HTTPClientError)):
+                raise
             report.damaged += 1
             failures += 1
             packets = container.demux(stream)

@@ -109,7 +109,7 @@ def test_kinetics_sounds_numbers(read) -> None:
         ("--4-0ihtnBU_000058_000068",), ("-3Mwkq-7TV4_2", "-3Mwkq-7TV4_000002_000012")
     ]  # fmt: skip
     assert [(row.films, row.start, row.end) for row in found.rows][1] == (("-3Mwkq-7TV4",), 2.0, 12.0)
-    other = read("other.txt", "a_1,10,33\n")
+    other = read("other.txt", "abcdefghi-k_1,10,33\n")
     assert len(other.labels) == 34
     assert "do not fit" in other.notes[0]
 

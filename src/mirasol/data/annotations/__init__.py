@@ -6,9 +6,10 @@ items = to_items(annotations, MediaFolder("films"))   # for training
 """
 
 from .folders import MediaFolder
-from .formats import FORMATS, read_annotations, recognise
+from .formats import FORMATS, format_of, read_annotations, recognise
 from .rows import Annotations, Row, by_media, to_items
 
 __all__ = [
-    "FORMATS", "Annotations", "MediaFolder", "Row", "by_media", "read_annotations", "recognise", "to_items",
+    "FORMATS", "Annotations", "MediaFolder", "Row", "by_media", "format_of", "read_annotations", "recognise",
+    "to_items",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
-"""Lists of questions with options to choose from: AVQA, Daily-Omni, WorldSense, Video-MME, EgoSchema, OmniBench.
+"""Lists of questions with options to choose from: AVQA, Daily-Omni, WorldSense, Video-MME, EgoSchema, OmniBench, STAR,
+LongVideoBench, TGIF-QA's actions and transitions, MVBench and MLVU.
 
-They differ in the names of their fields alone, once the objects that EgoSchema and WorldSense nest are one list.
+They differ in the names of their fields alone, once what some of them nest or spread over several fields is one list.
 Letters before options (`A. dog`) are taken off, and an answer given as a letter, a place or the option's text becomes
 the place of the right option.
 """
@@ -10,21 +11,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .fields import Form, form
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, brief, list_of, read_table, require, text_of
+from .tables import Table, beside, brief, list_of, mapping_beside, number_of, read_table, require, text_of
 
 SUBSET = "subset_answers.json"  # of EgoSchema
 PLACE = re.compile(r"{(.+?)}")
 LETTERED = re.compile(r"\s*\(?([A-Z])[.):]\s*(.*)", re.DOTALL)
+OPTION = re.compile(r"option ?\d+")  # options in fields of their own: `option 0` of EgoSchema, `option0`
+ANSWER = re.compile(r"a[1-5]")  # of TGIF-QA
+NO_OPTION = ("", "N/A", None)  # in such a field
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of the fields. `files` are patterns over the fields of a row."""
+    """The names of the fields, `beside` those that are beside the point. `files` are patterns over the fields of a row.
+    `start` and `end` are the seconds that a question is about."""
 
+    title: str
     format: str
     question: str
     options: str
@@ -34,27 +42,53 @@ class Names:
     type: str = ""
     key: str = ""
     sound: str = ""  # a pattern too
+    beside: str = ""
+    start: str = ""
+    end: str = ""
+
+    @cached_property
+    def form(self) -> Form:
+        read = ", ".join((self.answer, self.type, self.key, self.start, self.end, *PLACE.findall(self.sound)))
+        return form(f"{self.question}, {self.options}, {self.media}",
+                    f"{read}, {', '.join(PLACE.findall(' '.join(self.files)))}, {self.beside}", seen=flat)  # fmt: skip
 
 
 KNOWN = (
-    Names("avqa", "question_text", "multi_choice", "answer", "video_name", ("{video_name}",), "question_type", "id"),
-    Names("daily-omni", "Question", "Choice", "Answer", "video_id", ("{video_id}/{video_id}_video", "{video_id}"),
-          "Type", sound="{video_id}/{video_id}_audio"),
-    Names("worldsense", "question", "candidates", "answer", "video_path", ("{video_path}",), "task_type", "index"),
-    Names("video-mme", "question", "options", "answer", "videoID", ("{videoID}",), "duration", "question_id"),
-    Names("egoschema", "question", "option", "answer", "video_idx", ("{video_idx}",), key="question_idx"),
-    Names("omnibench", "question", "options", "answer", "image_path", ("{image_path}",), "task type", "index",
-          "{audio_path}"),
+    Names("AVQA", "avqa", "question_text", "multi_choice", "answer", "video_name",
+          ("{video_name}",), "question_type", "id",
+          beside="video_id, question_relation"),
+    Names("Daily-Omni", "daily-omni", "Question", "Choice", "Answer", "video_id",
+          ("{video_id}/{video_id}_video", "{video_id}"),
+          "Type", sound="{video_id}/{video_id}_audio",
+          beside="content_parent_category, content_fine_category, video_category, video_duration"),
+    Names("WorldSense", "worldsense", "question", "candidates", "answer", "video_path",
+          ("{video_path}",), "task_type", "index",
+          beside="video, video_id, subtitle_path, task_domain, duration, audio_class"),
+    Names("Video-MME", "video-mme", "question", "options", "answer", "videoID",
+          ("{videoID}",), "duration", "question_id",
+          beside="video_id, domain, sub_category, task_type, url"),
+    Names("EgoSchema", "egoschema", "question", "option", "answer", "video_idx", ("{video_idx}",), key="question_idx",
+          beside="q_uid, google_drive_id, truth"),
+    Names("OmniBench", "omnibench", "question", "options", "answer", "image_path",
+          ("{image_path}",), "task type", "index",
+          "{audio_path}", beside="audio, image, audio type, audio content, image content"),
+    Names("STAR", "star", "question", "choices", "answer", "video_id", ("{video_id}",), "star type", "question_id",
+          beside="question_program, situations", start="start", end="end"),
+    Names("LongVideoBench", "longvideobench", "question", "candidates", "correct_choice", "video_path",
+          ("{video_path}",),
+          "question_category", "id", beside="video_id, question_wo_referring_query, position, topic_category, level, "
+          "subtitle_path, duration_group, starting_timestamp_for_subtitles, duration, view_count, type"),
+    Names("TGIF-QA, choices", "tgif-qa", "question", "options", "answer", "gif_name",
+          ("{gif_name}",), "tgif type", "vid_id",
+          beside="key, description"),
+    Names("films with candidates (MVBench, MLVU)", "video-choices", "question", "candidates", "answer", "video",
+          ("{video}",), "question_type", "question_id",
+          beside="duration, id, index, task_type, domain, subtitle", start="start", end="end"),
 )  # fmt: skip
 
 
 def names_of(table: Table) -> Names | None:
-    keys = flat(table).fields
-    return next((n for n in KNOWN if {n.question, n.options, n.media} <= keys), None)
-
-
-def is_choices(table: Table) -> bool:
-    return names_of(table) is not None
+    return next((names for names in KNOWN if names.form.fits(table)), None)
 
 
 def read_choices(table: Table) -> Annotations:
@@ -63,23 +97,51 @@ def read_choices(table: Table) -> Annotations:
     for number, one in enumerate(flat(table).objects):
         require((names.question, names.options, *PLACE.findall(" ".join((*names.files, names.sound)))), one, path)
         film = text_of(one, names.media, path)
-        options, letters = unletter([str(option) for option in list_of(one[names.options], names.options, path)])
-        correct = place_of(one.get(names.answer), options, path, letters)
+        options, letters = unletter(
+            [_option(option, path) for option in list_of(one[names.options], names.options, path)]
+        )
+        stated = one.get(names.answer)
+        correct = place_of(stated, options, path, letters) if options else None
+        answers = () if correct is None else (options[correct],)
+        if not options and isinstance(stated, str) and stated.strip():
+            answers = (stated.strip(),)
         key = str(one.get(names.key, number)) if names.key else str(number)
+        start, end = (_second(one, name, path) for name in (names.start, names.end))
         rows.append(
-            Row(key, film, tuple(name.format_map(one) for name in names.files), text_of(one, names.question, path),
-                () if correct is None else (options[correct],), options, correct,
-                type=_kind(one.get(names.type)), split=split_of(path),
+            Row(key, film, () if start is not None else _files(names, one), text_of(one, names.question, path),
+                answers, options, correct, type=_kind(one.get(names.type)), split=split_of(path), start=start, end=end,
+                films=_files(names, one) if start is not None else (),
                 sound=names.sound.format_map(one) if names.sound else None)
         )  # fmt: skip
-    found = Annotations(names.format, tuple(rows))
+    bare = sum(not row.options for row in rows)
+    notes = (
+        (f"{bare} of {len(rows)} questions have no options: they are read with their answers alone",) if bare else ()
+    )
+    found = Annotations(names.format, tuple(rows), notes=notes)
     return _with_subset(found, path) if names.format == "egoschema" else found
+
+
+def _files(names: Names, one: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name.format_map(one) for name in names.files)
+
+
+def _option(option: Any, where: Path) -> str:
+    """A text or a number; of STAR's objects the text."""
+    option = option.get("choice") if isinstance(option, Mapping) else option
+    if isinstance(option, bool) or not isinstance(option, (str, int, float)):
+        raise ValueError(f"expected options as texts in {where.name}, found {brief(option)}")
+    return str(option)
+
+
+def _second(one: Mapping[str, Any], name: str, where: Path) -> float | None:
+    value = one.get(name) if name else None
+    return None if value in (None, "") else number_of(value, name, where)
 
 
 def flat(table: Table) -> Table:
     """EgoSchema's options, which are fields of their own (`option 0` ...), as a list, also where the file is an object
-    by `q_uid` (with the answer in `truth`); WorldSense's object by film, of `task0`, `task1`, ..., as a list of
-    questions. Every other table stays as it is."""
+    by `q_uid` (with the answer in `truth`), and likewise those of LongVideoBench and TGIF-QA; WorldSense's object by
+    film, of `task0`, `task1`, ..., as a list of questions; STAR's kinds of questions. Other tables stay as they are."""
     value = table.value
     if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
         first = next(iter(value.values()))
@@ -90,26 +152,51 @@ def flat(table: Table) -> Table:
                      if name.startswith("task") and isinstance(task, dict)]  # fmt: skip
             return Table(table.path, [{**task, "index": f"{film}/{name}", "video_path": f"videos/{film}.mp4"}
                                       for film, name, task in tasks])  # fmt: skip
-    if isinstance(value, list) and all(isinstance(one, dict) and {"q_uid", "option 0"} <= set(one) for one in value):
-        return Table(table.path, [_with_option_list(one) for one in value])
+    fields = set(value[0]) if isinstance(value, list) and value and isinstance(value[0], dict) else table.fields
+    objects = value if isinstance(value, list) else table.objects
+    for needed, change in FLAT.items():
+        if set(needed) <= fields and all(isinstance(one, dict) and set(needed) <= set(one) for one in objects):
+            return Table(table.path, [change(one) for one in objects])
     return table
 
 
-def _with_option_list(one: Mapping[str, Any]) -> dict[str, Any]:
-    names = sorted((name for name in one if re.fullmatch(r"option \d+", name)), key=lambda name: int(name.split()[1]))
-    more = {"video_idx": one["q_uid"], "question_idx": one["q_uid"], "option": [one[name] for name in names]}
-    return {**one, **more, "answer": one.get("truth", one.get("answer"))}
+def _gathered(one: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> dict[str, Any]:
+    """Options that are fields of their own, in order, as one list under `name`."""
+    fields = sorted((key for key in one if pattern.fullmatch(key)), key=lambda key: int(re.sub(r"\D", "", key)))
+    options = [one[key] for key in fields]
+    while options and options[-1] in NO_OPTION:
+        options.pop()
+    return {**{key: value for key, value in one.items() if key not in fields}, name: options}
+
+
+def _egoschema(one: Mapping[str, Any]) -> dict[str, Any]:
+    more = {"video_idx": one["q_uid"], "question_idx": one["q_uid"], "answer": one.get("truth", one.get("answer"))}
+    return {**_gathered(one, "option", OPTION), **more}
+
+
+def _tgif(one: Mapping[str, Any]) -> dict[str, Any]:
+    """The id in `vid_id` begins with the task: ACTION4, TRANS23."""
+    kind = re.match(r"[A-Za-z]*", str(one.get("vid_id", "")))
+    return {**_gathered(one, "options", ANSWER), "tgif type": kind[0].lower() if kind else ""}
+
+
+FLAT = {
+    ("q_uid", "option 0"): _egoschema,
+    ("correct_choice", "option0"): lambda one: _gathered(one, "candidates", OPTION),
+    ("gif_name", "a1", "a2"): _tgif,
+    ("question_id", "choices", "start", "end"): lambda one: {**one, "star type": str(one["question_id"]).split("_")[0]},
+}
 
 
 def _with_subset(found: Annotations, path: Path) -> Annotations:
     """EgoSchema's answers to 500 of its questions, those of the split `subset`; of the others none are published."""
     if any(row.answers for row in found.rows):
         return found
-    if (other := beside(path, (SUBSET,))) is None:
+    if (known := mapping_beside(path, (SUBSET,))) is None:
         return replace(found, notes=(*found.notes, f"no answers: {SUBSET} does not lie beside {path.name}"))
-    known, rows = read_table(other).value, []
+    rows = []
     for row in found.rows:
-        correct = place_of(known.get(row.key), row.options, other)
+        correct = place_of(known.get(row.key), row.options, path.with_name(SUBSET))
         answers = () if correct is None else (row.options[correct],)
         rows.append(replace(row, correct=correct, answers=answers, split="test" if correct is None else "subset"))
     return replace(found, rows=tuple(rows))
@@ -117,6 +204,9 @@ def _with_subset(found: Annotations, path: Path) -> Annotations:
 
 def is_subset_answers(table: Table) -> bool:
     return table.path.name == SUBSET and isinstance(table.value, dict)
+
+
+SUBSET_ANSWERS = (Form(when=is_subset_answers),)
 
 
 def read_subset_answers(table: Table) -> Annotations:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .fields import Form, form
 from .folders import PICTURE, SOUND
 from .rows import Annotations, Row, split_of
 from .tables import Table, brief, list_of, objects_of, read_table, require, text_of
@@ -21,13 +22,21 @@ from .tables import Table, brief, list_of, objects_of, read_table, require, text
 TAG = re.compile(r"<(video|audio|image|speech|sound)>")
 ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant", "bot", "model")
 MEDIA = {"video": ("video", "videos"), "audio": ("audio", "audios"), "image": ("image", "images")}
-SHORT = (("query", "response"), ("q", "a", "video_id"), ("video_path", "captions"))
 STRATEGY = re.compile(r"(all|(first|end|random):(\d+)(%?))")
 
 
+READ = ("id, video, videos, audio, audios, image, images, start, end, use_audio, video_id, system, history, "
+        "timestamp, chosen, rejected")  # fmt: skip
+CONVERSATIONS = (
+    *(form(name, READ) for name in ("conversations", "messages", "conversation", "QA")),
+    form("query, response", READ),
+    form("q, a, video_id", READ),
+    form("video_path, captions", READ),
+)
+
+
 def is_conversation(table: Table) -> bool:
-    keys = table.fields
-    return bool(keys & {"conversations", "messages", "conversation", "QA"}) or any(set(form) <= keys for form in SHORT)
+    return any(one.fits(table) for one in CONVERSATIONS)
 
 
 def read_conversations(table: Table) -> Annotations:
@@ -156,6 +165,9 @@ def _path(part: Any) -> str:
 def is_mixture(table: Table) -> bool:
     parts = table.value.get("datasets") if isinstance(table.value, dict) else None
     return isinstance(parts, list) and all(isinstance(part, dict) and "json_path" in part for part in parts)
+
+
+MIXTURE = (Form(when=is_mixture),)
 
 
 def read_mixture(table: Table) -> Annotations:

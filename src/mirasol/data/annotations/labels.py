@@ -1,21 +1,21 @@
-"""Lists of labelled clips: VGGSound, VGGSounder, Kinetics, Kinetics-Sounds, EPIC-SOUNDS, and AudioSet-style JSON
-(CAV-MAE, AST). The question is the same for all clips of a data set and says what kind of label is wanted."""
+"""Lists of labelled clips: VGGSound, VGGSounder, Kinetics, Kinetics-Sounds, EPIC-SOUNDS. The question is the same for
+all clips of a data set and says what kind of label is wanted."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from .fields import Form, form
 from .folders import SUFFIXES
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, clock_seconds, list_of, number_of, objects_of, read_table, require, text_of
+from .tables import Table, beside, clock_seconds, number_of, read_table, text_of
 
 HEAR, SEE, DO = "what do you hear?", "what do you see and hear?", "what is being done?"
 CLIP_SECONDS = 10.0  # of VGGSound
+KINETICS_SECONDS = 10  # of a clip, at most
 SAMPLE_RATE = 24_000  # of EPIC-SOUNDS' sample numbers
 KINETICS_SOUNDS = (
     "blowing nose", "blowing out candles", "bowling", "chopping wood", "dribbling basketball", "laughing",
@@ -33,15 +33,18 @@ EPIC = ("annotation_id", "participant_id", "video_id", "start_timestamp", "stop_
 # -- VGGSound ----------------------------------------------------------------------------------------------------------
 
 
+VGGSOUND_FILE = re.compile(r".{11}_\d{6}(?:\.\w+)?")  # `---g-f_I2yQ_000001.mp4`
+
+
 def is_vggsound(table: Table) -> bool:
     """Four columns without a header (id, second, label, split), or two (file, label)."""
-    lines = table.lines
-    if not lines or len(lines[0]) not in (2, 4):
-        return False
-    first = lines[0]
+    first = [field.strip() for field in table.lines[0]] if table.lines else []
     if len(first) == 4:
         return first[1].isdigit() and first[3] in ("train", "test")
-    return first[0].lower().endswith((".mp4", ".wav", ".flac", ".mkv", ".webm"))
+    return len(first) == 2 and bool(VGGSOUND_FILE.fullmatch(first[0])) and not first[1].isdigit()
+
+
+VGGSOUND = (Form(when=is_vggsound),)
 
 
 def read_vggsound(table: Table) -> Annotations:
@@ -77,9 +80,14 @@ def _class_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def is_class_list(table: Table) -> bool:
-    lines = table.lines
-    named = {"index", "mid", "display_name"} <= table.fields
-    return named or (bool(lines) and len(lines[0]) == 3 and lines[0][1].isdigit() and not lines[0][2].isdigit())
+    """VGGSound's three columns: class, count, group."""
+    first = [field.strip() for field in table.lines[0]] if table.lines else []
+    if len(first) != 3 or not first[1].isdigit() or first[2].isdigit():
+        return False
+    return "/" not in first[0] and not first[0].lower().endswith(SUFFIXES)
+
+
+CLASS_LIST = (form("index, mid, display_name"), Form(when=is_class_list))
 
 
 def read_class_list(table: Table) -> Annotations:
@@ -92,8 +100,7 @@ def read_class_list(table: Table) -> Annotations:
 # -- VGGSounder --------------------------------------------------------------------------------------------------------
 
 
-def is_vggsounder(table: Table) -> bool:
-    return {"video_id", "label", "modality"} <= table.fields
+VGGSOUNDER = (form("video_id, label, modality", ", ".join(FLAGS)),)
 
 
 def read_vggsounder(table: Table) -> Annotations:
@@ -123,8 +130,7 @@ def read_vggsounder(table: Table) -> Annotations:
 # -- Kinetics ----------------------------------------------------------------------------------------------------------
 
 
-def is_kinetics(table: Table) -> bool:
-    return {"youtube_id", "time_start", "time_end"} <= table.fields
+KINETICS = (form("youtube_id, time_start, time_end", "label, split, is_cc"),)
 
 
 def read_kinetics(table: Table) -> Annotations:
@@ -155,8 +161,14 @@ def _kinetics(table: Table, labels: int) -> str:
 
 
 def is_kinetics_sounds(table: Table) -> bool:
-    lines = table.lines
-    return bool(lines) and len(lines[0]) == 3 and lines[0][1].strip().isdigit() and lines[0][2].strip().isdigit()
+    """Names of clips of YouTube videos with their seconds, of which there are at most ten, and a number."""
+    first = [field.strip() for field in table.lines[0]] if table.lines else []
+    if len(first) != 3 or not (first[1].isdigit() and first[2].isdigit()):
+        return False
+    return bool(KINETICS_CLIP.fullmatch(first[0])) and int(first[1]) <= KINETICS_SECONDS
+
+
+KINETICS_SOUNDS_LIST = (Form(when=is_kinetics_sounds),)
 
 
 def read_kinetics_sounds(table: Table) -> Annotations:
@@ -190,8 +202,7 @@ def read_kinetics_sounds(table: Table) -> Annotations:
 # -- EPIC-SOUNDS -------------------------------------------------------------------------------------------------------
 
 
-def is_epic(table: Table) -> bool:
-    return set(EPIC) <= table.fields
+EPIC_SOUNDS = (form(", ".join(EPIC), "description, class, class_id"),)
 
 
 def read_epic(table: Table) -> Annotations:
@@ -212,52 +223,3 @@ def read_epic(table: Table) -> Annotations:
                 start=start, end=end, films=(f"{person}/videos/{film}", f"{person}/{film}", film), more=more)
         )  # fmt: skip
     return Annotations("epic-sounds", tuple(rows), tuple(order[number] for number in sorted(order)))
-
-
-# -- AudioSet-style JSON -----------------------------------------------------------------------------------------------
-
-
-def is_audioset(table: Table) -> bool:
-    data = table.value.get("data") if isinstance(table.value, dict) else None
-    return isinstance(data, list) and bool(data) and isinstance(data[0], dict) and {"wav", "labels"} <= set(data[0])
-
-
-def read_audioset(table: Table) -> Annotations:
-    """`{"data": [{"video_id", "wav", "video_path", "labels"}]}`; AST's own files have `wav` and `labels` alone. Label
-    codes become names where a list `index,mid,display_name` lies beside the file."""
-    path, rows = table.path, []
-    names = _label_names(path)
-    for one in objects_of(table.value["data"], "data", path):
-        require(("wav", "labels"), one, path)
-        sound = text_of(one, "wav", path)
-        film = str(one.get("video_id") or PurePosixPath(sound).stem)
-        labels = one["labels"]
-        codes = labels.split(",") if isinstance(labels, str) else list_of(labels, "labels", path)
-        codes = [str(code).strip() for code in codes if str(code).strip()]
-        if names and (unknown := [code for code in codes if code not in names]):
-            raise ValueError(f"expected label codes of the list beside {path.name}, found {unknown[0]!r}")
-        rows.append(
-            Row(film, film, _frames(one, film), SEE, tuple(names.get(code, code) for code in codes), many=True,
-                split=split_of(path), sound=sound)
-        )  # fmt: skip
-    note = () if names else ("no list index,mid,display_name beside it: labels stay codes",)
-    labels_in_order = tuple(names.values()) or tuple(sorted({label for row in rows for label in row.answers}))
-    return Annotations("audioset-json", tuple(rows), labels_in_order, note)
-
-
-def _frames(one: dict[str, Any], film: str) -> tuple[str, ...]:
-    """The film itself, else one of the ten frames that CAV-MAE's preparation takes out of it, from the middle on."""
-    folder = str(one.get("video_path") or "").rstrip("/")
-    if not folder:
-        return (film,)
-    if folder.lower().endswith(SUFFIXES):
-        return (folder, film)
-    return tuple(f"{folder}/frame_{number}/{film}.jpg" for number in (5, 4, 6, 3, 7, 2, 8, 1, 9, 0))
-
-
-def _label_names(path: Path) -> dict[str, str]:
-    for folder in (path.parent, path.parent.parent):
-        for other in sorted(folder.glob("*class_labels_indices*.csv")):
-            with other.open(encoding="utf-8-sig", newline="") as file:
-                return {line["mid"]: line["display_name"] for line in csv.DictReader(file)}
-    return {}

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
+from .fields import form
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, require, text_of
+from .tables import Table, mapping_beside, require, text_of
 
 TYPES = ("CW", "CH", "TN", "TP", "TC", "DL", "DC", "DO", "DB")
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")
 
 
-def is_choice(table: Table) -> bool:
-    keys = table.fields
-    return {"question", "qid", "type", *OPTIONS} <= keys and bool(keys & {"video", "video_id"})
-
-
-def is_open(table: Table) -> bool:
+def _is_open(table: Table) -> bool:
     """Not those CSV files of MSRVTT-QA that have the same columns, with a number as the type."""
-    keys = table.fields
-    open_ended = {"video", "question", "qid", "type", "answer"} <= keys and "a0" not in keys
-    return open_ended and not (table.objects and str(table.objects[0]["type"]).isdigit())
+    return str(table.objects[0]["type"]) in TYPES if table.objects else False
+
+
+SIZES = "frame_count, width, height"
+CHOICE = tuple(form(f"{film}, question, qid, type, {', '.join(OPTIONS)}", f"answer, {SIZES}")
+               for film in ("video", "video_id"))  # fmt: skip
+OPEN = (form("video, question, qid, type, answer", f"{SIZES}, additional_ref_answer", when=_is_open),)
 
 
 def read_choice(table: Table) -> Annotations:
@@ -49,21 +49,27 @@ def read_open(table: Table) -> Annotations:
     """A second reference where `add_reference_answer_<split>.json` lies beside the file and has one."""
     rows, path = [], table.path
     places, split = _places(path), split_of(path)
-    other = beside(path, (f"add_reference_answer_{split}.json",)) if split else None
-    second = {} if other is None else json.loads(other.read_text(encoding="utf-8-sig"))
+    beside_it = mapping_beside(path, (f"add_reference_answer_{split}.json",)) if split else None
+    second = beside_it or {}
     for one in table.objects:
         require(("video", "qid", "answer"), one, path)
         film, qid, answer = text_of(one, "video", path), text_of(one, "qid", path), text_of(one, "answer", path)
-        more = second.get(film, {}).get(qid)
-        answers = tuple(text for text in (answer, more) if text)
+        answers = _references(answer, second.get(film), qid, one.get("additional_ref_answer"))
         rows.append(
             Row(f"{film}_{qid}", film, _files(film, places), text_of(one, "question", path), answers,
                 type=_type(one["type"], path), split=split)
         )  # fmt: skip
     notes = _note(places)
-    if other is None and split == "test":
+    if beside_it is None and split == "test" and not any(len(row.answers) > 1 for row in rows):
         notes += ("no second references: add_reference_answer_test.json does not lie beside it",)
     return Annotations("next-oe", tuple(rows), notes=notes)
+
+
+def _references(answer: str, of_film: Any, qid: str, of_row: Any) -> tuple[str, ...]:
+    """The answer and the second reference, from the file beside or from a column, each without blanks around it."""
+    second = of_film.get(qid) if isinstance(of_film, dict) else None
+    texts = (answer, *(more.strip() for more in (second, of_row) if isinstance(more, str)))
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _type(code: str, where: Path) -> str:
@@ -74,8 +80,8 @@ def _type(code: str, where: Path) -> str:
 
 def _places(path: Path) -> dict[str, str]:
     """Film -> its path in VidOR's folders, from `map_vid_vidorID.json`."""
-    found = beside(path, ("map_vid_vidorID.json",))
-    return {} if found is None else json.loads(found.read_text(encoding="utf-8-sig"))
+    found = mapping_beside(path, ("map_vid_vidorID.json",)) or {}
+    return {film: place for film, place in found.items() if isinstance(place, str)}
 
 
 def _files(film: str, places: dict[str, str]) -> tuple[str, ...]:

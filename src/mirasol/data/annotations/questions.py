@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .fields import form
 from .rows import Annotations, Row, split_of
 from .tables import Table, beside, list_of, read_table, require, text_of
 
@@ -22,27 +23,48 @@ SPLITS = {  # film numbers below
 # -- MSRVTT-QA and MSVD-QA ---------------------------------------------------------------------------------------------
 
 
-def is_short_films(table: Table) -> bool:
-    keys = table.fields
-    return ({"question", "answer", "video_id"} <= keys and "options" not in keys and "qid" not in keys) or is_hqga(
-        table
-    )
+FILM_ID = re.compile(
+    r"(?:video|vid)?\d+|.{11}_\d+_\d+"
+)  # of MSR-VTT and MSVD: 6513, video6513, vid2, a span on YouTube
+
+
+def _has_film_ids(table: Table) -> bool:
+    first = table.objects[0] if table.objects else {}
+    return bool(FILM_ID.fullmatch(str(first.get("video_id"))))
 
 
 def is_hqga(table: Table) -> bool:
     """The CSV of HQGA and of what follows it: films and ids are numbers in `video` and `qid`, the category of MSR-VTT's
     film is in `type`."""
-    if not {"video", "question", "answer", "qid"} <= table.fields or not table.lines[1:]:
-        return False
-    first = table.objects[0]
-    return all(first[name].isdigit() for name in ("video", "qid")) and first.get("type", "0").isdigit()
+    first = table.objects[0] if table.objects else {}
+    return all(str(first.get(name, 0)).isdigit() for name in ("video", "qid", "type"))
+
+
+SHORT_FILMS = (
+    form("question, answer, video_id", "id, question_id, category_id, answer_type, type", when=_has_film_ids),
+    form("video, question, answer, qid", "type, width, height, frame_count", when=is_hqga),
+)
+ANY_FILMS = (form("question, answer, video_id", "id, question_id, answer_type, type",
+                  when=lambda table: bool(table.objects) and not _has_film_ids(table)),)  # fmt: skip
+
+
+def read_any_films(table: Table) -> Annotations:
+    """A list of nobody in particular, of questions about films by their names."""
+    path, rows = table.path, []
+    for number, one in enumerate(table.objects):
+        film, question = text_of(one, "video_id", path), text_of(one, "question", path)
+        rows.append(
+            Row(str(one.get("id", one.get("question_id", number))), film, (film,), question,
+                _answers(text_of(one, "answer", path)), type=_question_word(one, question), split=split_of(path))
+        )  # fmt: skip
+    return Annotations("questions", tuple(rows))
 
 
 def read_short_films(table: Table) -> Annotations:
     """One JSON list, JSON lines with `answer_type`, CSV with the codes of `JUST_ASK`, or HQGA's CSV. MSR-VTT rows carry
     the category of their film (`category_id`) or its name (`video6513`), those of MSVD do not."""
     path, rows, objects = table.path, [], table.objects
-    if is_hqga(table):
+    if "qid" in table.fields:
         names = {"video": "video_id", "qid": "id", "type": "category_id"}
         objects = [{names.get(name, name): value for name, value in one.items()} for one in objects]
     first = objects[0]
@@ -92,21 +114,25 @@ def _msvd_names(path: Path) -> dict[str, tuple[str, ...]]:
 # -- ActivityNet-QA ----------------------------------------------------------------------------------------------------
 
 
-def is_activitynet(table: Table) -> bool:
-    keys = table.fields
-    return {"question_id", "question", "video_name"} <= keys or keys == {"question_id", "answer", "type"}
+QUESTIONS = form("question_id, question, video_name", "answer, type")
+ACTIVITYNET_FORMS = (QUESTIONS, form("question_id, answer, type", when=lambda table: len(table.fields) == 3))
 
 
 def read_activitynet(table: Table) -> Annotations:
-    """Two parallel lists joined by `question_id`, whichever of the two was named; the test answers may be missing."""
+    """Two parallel lists joined by `question_id`, whichever of the two was named, or one with both; the test answers
+    may be missing."""
     path = table.path
     named_questions = "question" in table.fields
-    old, new = ("_q", "_a") if named_questions else ("_a", "_q")
-    stem = path.stem[: -len(old)] + new if path.stem.endswith(old) else None
-    partner = None if stem is None else path.with_name(stem + path.suffix)
-    other = read_table(partner) if partner is not None and partner.is_file() else None
-    if other is None and not named_questions:
-        raise ValueError(f"{path.name} holds the answers alone; put the questions ({stem or '*_q'}.json) beside it")
+    stem, other = None, None
+    if not (named_questions and "answer" in table.fields):
+        old, new = ("_q", "_a") if named_questions else ("_a", "_q")
+        stem = path.stem[: -len(old)] + new if path.stem.endswith(old) else None
+        partner = None if stem is None else path.with_name(stem + path.suffix)
+        other = read_table(partner) if partner is not None and partner.is_file() else None
+        if other is None and not named_questions:
+            raise ValueError(f"{path.name} holds the answers alone; put the questions ({stem or '*_q'}.json) beside it")
+    else:
+        other = table
     questions, answers = (table, other) if named_questions else (other, table)
     assert questions is not None
     known = {text_of(one, "question_id", path): one for one in (answers.objects if answers else [])}
@@ -135,11 +161,31 @@ def _activitynet_type(answer: Mapping[str, Any], where: Path) -> str:
     return ACTIVITYNET[int(code)]
 
 
+# -- TGIF-QA -----------------------------------------------------------------------------------------------------------
+
+TGIF = (form("gif_name, question, answer, vid_id", "type, key, description"),)
+TGIF_TYPES = ("object", "number", "color", "location")  # the codes of FrameQA's column `type`
+
+
+def read_tgif(table: Table) -> Annotations:
+    """FrameQA and counting (which action or transition it is, is chosen: see `choices`). The column `vid_id` holds the
+    id of the question, the film is `gif_name`."""
+    path, rows = table.path, []
+    for one in table.objects:
+        require(("gif_name", "question", "answer", "vid_id"), one, path)
+        film, key, code = text_of(one, "gif_name", path), text_of(one, "vid_id", path), str(one.get("type", ""))
+        kind = TGIF_TYPES[int(code)] if code.isdigit() and int(code) < len(TGIF_TYPES) else "count"
+        rows.append(
+            Row(key, film, (film,), text_of(one, "question", path), _answers(text_of(one, "answer", path)),
+                type=kind, split=split_of(path))
+        )  # fmt: skip
+    return Annotations("tgif-qa", tuple(rows))
+
+
 # -- MUSIC-AVQA --------------------------------------------------------------------------------------------------------
 
 
-def is_music(table: Table) -> bool:
-    return {"question_content", "templ_values", "video_id"} <= table.fields
+MUSIC = (form("question_content, templ_values, video_id, type", "question_id, question_deleted, anser, answer"),)
 
 
 def read_music(table: Table) -> Annotations:

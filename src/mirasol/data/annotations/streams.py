@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .choices import place_of, unletter
+from .fields import Form, form
 from .rows import Annotations, Row
 from .tables import Table, clock_seconds, list_of, number_of, objects_of, require, text_of
 
@@ -21,8 +22,8 @@ COUNTS = tuple(str(number) for number in range(21))
 YES_NO = ("no", "yes")
 
 
-def is_ovo(table: Table) -> bool:
-    return {"id", "task", "video"} <= table.fields
+OVO = (form("id, task, video", "realtime, question, answer, options, gt, ask_time, clue_time, test_info, tutorial, "
+            "all_steps, start_time, end_time, activity, start_times, end_times"),)  # fmt: skip
 
 
 def read_ovo(table: Table) -> Annotations:
@@ -65,11 +66,25 @@ def _forward(one: Mapping[str, Any], info: Mapping[str, Any], key: str, film: st
                more={} if asked is None else {"ask_time": asked, "clue_time": one.get("clue_time")})  # fmt: skip
 
 
-def is_streamingbench(table: Table) -> bool:
-    if not isinstance(table.value, list):
-        return False
-    first = next(_films(table.value), None)
-    return first is not None and "video_path" in first and {"questions", "question"} & set(first) != set()
+ASKED = ("question, task_type, time_stamp, answer, options, required_ability, ground_truth_time_stamp, "
+         "ground_truth_output, time, audio_path")  # fmt: skip
+
+
+def _flat_films(table: Table) -> Table:
+    return Table(table.path, list(_films(table.value)) if isinstance(table.value, list) else None)
+
+
+def _questions(table: Table) -> bool:
+    """Whether the questions of the films have no fields that would change them either."""
+    lists = [film["questions"] for film in _films(table.value) if isinstance(film.get("questions"), list)]
+    asked = [one for questions in lists for one in questions if isinstance(one, dict)]
+    return not Form(known=form(ASKED).needed).strange(Table(table.path, asked))
+
+
+STREAMINGBENCH = (
+    form("video_path, questions", "time, video_categories", seen=_flat_films, when=_questions),
+    form("video_path, question, time_stamp", f"video_categories, {ASKED}", seen=_flat_films),
+)
 
 
 def read_streamingbench(table: Table) -> Annotations:

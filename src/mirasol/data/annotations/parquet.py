@@ -1,0 +1,65 @@
+"""Parquet files as rows, with pyarrow (`pip install "mirasol[parquet]"`). Media inside them are not read: of a column
+of media (`{"bytes", "path"}`) the path stays, and bytes alone are skipped and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+MOST_ROWS = 20_000_000
+MOST_BYTES = 4 << 30  # of a file's texts and numbers, unpacked
+
+
+def read_parquet(path: Path) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """(rows, notes); `ValueError` with one line for a file that is none, or not whole, and without pyarrow."""
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise ValueError(
+            f'{path.name} is a parquet file, which pyarrow reads: pip install "mirasol[parquet]"'
+        ) from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            names, skipped = _columns(file.schema_arrow, arrow)
+            wanted = {f"{name}.{part}" if part else name for name, part in names.items()}
+            size = sum(
+                group.column(at).total_uncompressed_size
+                for group in (file.metadata.row_group(n) for n in range(file.metadata.num_row_groups))
+                for at in range(group.num_columns)
+                if group.column(at).path_in_schema.split(".")[0] in {name for name, part in names.items() if not part}
+            )
+            if file.metadata.num_rows > MOST_ROWS or size > MOST_BYTES:
+                raise ValueError(f"expected at most {MOST_ROWS:,} rows and {MOST_BYTES >> 30} GiB in {path}, found "
+                                 f"{file.metadata.num_rows:,} rows and {size / 2**30:.1f} GiB")  # fmt: skip
+            rows = file.read(columns=sorted(wanted)).to_pylist()
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no whole parquet file: {' '.join(str(error).split())[:200]}") from None
+    order = [name for name in file.schema_arrow.names if name in names]
+    rows = [{name: _plain(row.get(name), names[name]) for name in order} for row in rows]
+    note = f"media inside {path.name} are not read (columns {', '.join(skipped)}): save them as files"
+    return rows, (note,) if skipped else ()
+
+
+def _columns(schema: Any, arrow: Any) -> tuple[dict[str, str], list[str]]:
+    """Column -> the part of it that is read ("" for all); and the columns whose bytes are not."""
+
+    def is_bytes(kind: Any) -> bool:
+        return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
+
+    names, skipped = {}, []
+    for field in schema:
+        kind = field.type
+        if is_bytes(kind):
+            skipped.append(field.name)
+        elif arrow.types.is_struct(kind) and any(is_bytes(kind.field(at).type) for at in range(kind.num_fields)):
+            skipped.append(field.name)
+            if kind.get_field_index("path") >= 0:
+                names[field.name] = "path"
+        else:
+            names[field.name] = ""
+    return names, skipped
+
+
+def _plain(value: Any, part: str) -> Any:
+    return value.get(part) if part and isinstance(value, dict) else value

@@ -8,13 +8,14 @@ TORCH_CPU := https://download.pytorch.org/whl/cpu
 CODE := $(wildcard src tests recipes examples benchmarks tools)
 TEXT := $(wildcard *.md docs Makefile pyproject.toml)
 
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow fuzz check format clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       ask a video with sound five questions, see the answers in demo/"
 	@echo "make test       the tests, in two processes"
 	@echo "make test-slow  the tests that take longer"
+	@echo "make fuzz       10 000 damaged files through everything that reads files; FUZZ_FILES=300 for fewer"
 	@echo "make check      style, types, spelling"
 	@echo "make format     put the code into the project's style"
 	@echo "make clean      remove caches, builds and demo/ ($(VENV)/ and runs/ stay)"
@@ -27,6 +28,10 @@ test: $(VENV)/.all
 
 test-slow: $(VENV)/.all
 	@$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
+
+# Goes on where an earlier call was stopped; FUZZ="--fresh" begins again. What went wrong is kept in runs/fuzz.
+fuzz: $(VENV)/.all
+	@$(BIN)/python tools/fuzz.py --files $(or $(FUZZ_FILES),10000) --results benchmarks/results/fuzz.json $(FUZZ)
 
 check: $(VENV)/.all
 	$(BIN)/ruff check $(CODE)

@@ -27,6 +27,8 @@ SOUNDS = {".wav", ".ogg", ".flac", ".mp3"}
 LONGEST_SOUND = 0.75  # seconds
 HEARD = 10.0  # seconds of a sound file that are read
 FADE = 0.03  # seconds
+LOUDEST = 1e3  # of samples that are a sound; 1 is full scale
+MOST_PIXELS = 1 << 26  # of a picture: 256 MB when it is open
 
 
 class AssetPack:
@@ -63,7 +65,10 @@ class AssetPack:
         captions = {}
         for kind in there:
             file = root / "captions" / f"{kind}.txt"
-            lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
+            try:
+                lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
+            except UnicodeDecodeError:
+                raise MediaError(f"{file}: expected UTF-8 text; convert it (iconv -t utf-8) or remove it") from None
             if words := tuple(line.strip().lower() for line in lines if line.strip()):
                 captions[kind] = words
         self.world = World(there, (), captions)
@@ -73,8 +78,10 @@ class AssetPack:
         file = self.drawn[kind][int(rng.integers(len(self.drawn[kind])))]
         try:
             with Image.open(file) as opened:
+                if opened.width * opened.height > MOST_PIXELS:
+                    raise ValueError(f"{opened.width} x {opened.height} pixels are more than {MOST_PIXELS:,}")
                 picture = opened.convert("RGBA")
-        except OSError as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise MediaError(
                 f"{file}: expected a picture, but it cannot be read ({error}): mend or remove it"
             ) from None
@@ -174,4 +181,6 @@ def _decode(file: Path, sample_rate: int) -> np.ndarray:
         raise MediaError(f"{file}: expected a sound file, but it cannot be read ({error}): mend or remove it") from None
     if report.damaged and not pieces:
         raise MediaError(f"{file}: expected a sound file, but nothing in it can be decoded: mend or remove it")
-    return np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)
+    wave = np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)
+    wave[~(np.abs(wave) < LOUDEST)] = 0.0  # one sample that is not finite, or absurd, would silence all others
+    return wave

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 TORCH_CPU := https://download.pytorch.org/whl/cpu
-CODE := $(wildcard src tests recipes examples benchmarks tools)
+CODE := $(wildcard src tests examples benchmarks tools)
 TEXT := $(wildcard *.md docs Makefile pyproject.toml)
 
 .PHONY: help demo test test-slow fuzz check format clean

@@ -1,4 +1,4 @@
-"""Trains and scores the experiments of `recipes/ablations.py`; docs/experiments.md says what came of them.
+"""Trains and scores the experiments of the recipe `ablations`; docs/experiments.md says what came of them.
 
     python benchmarks/bench_ablations.py NAME [NAME ...] [--seeds 0,1,2]     those that are not there yet
     python benchmarks/bench_ablations.py --all
@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -37,26 +36,22 @@ from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mirasol.data.examples import Batch
+from mirasol.data.single_scenes import scene_inputs
+from mirasol.data.stepped import SteppedBatches
+from mirasol.evaluate.streams import DISTURBED, blind_recall, recall, recall_figures, stored
+from mirasol.evaluate.toybox import answer_batch
+from mirasol.media.toybox.streams import Stream
+from mirasol.model.inputs import join_inputs
+from mirasol.model.mirasol import Mirasol
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text
+from mirasol.recipes import ablations, tiny_stream
+from mirasol.recipes.ablations import EXPERIMENTS
+from mirasol.train.config import Run
+from mirasol.train.loop import train
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "recipes"))
-
-import ablations  # noqa: E402
-import tiny_stream  # noqa: E402
-from ablations import EXPERIMENTS  # noqa: E402
-
-from mirasol.data.examples import Batch  # noqa: E402
-from mirasol.data.single_scenes import scene_inputs  # noqa: E402
-from mirasol.data.stepped import SteppedBatches  # noqa: E402
-from mirasol.evaluate.streams import DISTURBED, blind_recall, recall, recall_figures, stored  # noqa: E402
-from mirasol.evaluate.toybox import answer_batch  # noqa: E402
-from mirasol.media.toybox.streams import Stream  # noqa: E402
-from mirasol.model.inputs import join_inputs  # noqa: E402
-from mirasol.model.mirasol import Mirasol  # noqa: E402
-from mirasol.model.sizes import Sizes  # noqa: E402
-from mirasol.model.text import Text  # noqa: E402
-from mirasol.train.config import Run  # noqa: E402
-from mirasol.train.loop import train  # noqa: E402
-
 RESULTS = ROOT / "benchmarks/results/ablations.jsonl"
 SEEDS, GROUP = (0, 1, 2), 20
 CLIPS = {"streams": 60, "scenes": 120}  # so many are scored, GROUP of them at once

@@ -7,7 +7,7 @@
 
 Variants: `priority` (our memory), `ttm` (the official Token Turing Machine over fused tokens), `window` (the last four
 snippets alone), `all` (text sees every latent ever made: the growing upper bound). The same encoder, data, order and
-steps for all (recipes/tiny_stream.py); three seeds. Streams have six visits in their first 64 seconds, as long as the
+steps for all (the recipe tiny_stream); three seeds. Streams have six visits in their first 64 seconds, as long as the
 longest in training, and are then asked after 64 to 2 560 seconds; 15 % of the seconds are disturbed. Results go to
 benchmarks/results/recall.jsonl, a line each.
 """
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +24,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "recipes"))
-
-import tiny_stream  # noqa: E402
-
-from mirasol.data.fused import SnippetStore  # noqa: E402
-from mirasol.evaluate.streams import (  # noqa: E402
+from mirasol.data.fused import SnippetStore
+from mirasol.evaluate.streams import (
     DISTURBED,
     VISITS,
     WITHIN,
@@ -40,13 +34,15 @@ from mirasol.evaluate.streams import (  # noqa: E402
     recall_figures,
     stored,
 )
-from mirasol.media.toybox.streams import STREAM_TYPES, Stream  # noqa: E402
-from mirasol.model.inspection import inspect  # noqa: E402
-from mirasol.model.mirasol import Mirasol, count_parameters  # noqa: E402
-from mirasol.model.sizes import Sizes  # noqa: E402
-from mirasol.model.text import Text  # noqa: E402
-from mirasol.train.loop import train  # noqa: E402
+from mirasol.media.toybox.streams import STREAM_TYPES, Stream
+from mirasol.model.inspection import inspect
+from mirasol.model.mirasol import Mirasol, count_parameters
+from mirasol.model.sizes import Sizes
+from mirasol.model.text import Text
+from mirasol.recipes import tiny_stream
+from mirasol.train.loop import train
 
+ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/recall.jsonl"
 SECONDS = (64, 128, 320, 640, 1_280, 2_560)
 EVENTS, SLOTS = (4, 8, 16, 24, 32, 48), (4, 8, 16, 32, 64)

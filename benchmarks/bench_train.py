@@ -2,7 +2,7 @@
 
     python benchmarks/bench_train.py --preset tiny [--batch 4 --snippets 8 --steps 5 --recompute --profile]
     python benchmarks/bench_train.py --preset small --frames 16,32,64,128,256,512     against attention over all tokens
-    python benchmarks/bench_train.py --recipe recipes/tiny.py                         with the recipe's own data
+    python benchmarks/bench_train.py --recipe tiny                                    with the recipe's own data
     python benchmarks/bench_train.py --preset 3b --device cuda --largest              the most frames that fit
     python benchmarks/bench_train.py --paper                                          the 3b preset on paper
     python benchmarks/bench_train.py --plot FILE.json                                 docs/frames.png from a sweep
@@ -194,11 +194,11 @@ def profiled(run: Callable[[], Any], device: torch.device) -> str:
     return record.key_averages().table(sort_by=key, row_limit=16, max_name_column_width=48)
 
 
-def from_recipe(path: Path, steps: int, workers: int, device: torch.device) -> tuple[Sizes, Iterator[Batch]]:
+def from_recipe(name: str, steps: int, workers: int, device: torch.device) -> tuple[Sizes, Iterator[Batch]]:
     """The sizes of a recipe and its own batches, made by workers as in training."""
     from mirasol.cli.training import load_recipe
 
-    run = load_recipe(path)
+    run = load_recipe(name)
     loader = DataLoader(run.batches(0, steps + 1), batch_size=None, num_workers=workers)
     return run.sizes, (moved(batch, device) for batch in loader)
 
@@ -324,7 +324,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="tiny", choices=list(PRESETS))
-    parser.add_argument("--recipe", type=Path, help="sizes and data of a recipe instead")
+    parser.add_argument("--recipe", help="sizes and data of a recipe instead")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, default=2)
     for name, value in (

@@ -1,6 +1,6 @@
 """Warm against cold: pretrained parts that are joined, and the same sizes all new, on the same scenes.
 
-    python benchmarks/bench_warm.py --arm warm [--models models] [--pack pack]     recipes/warm_start.py, stage join
+    python benchmarks/bench_warm.py --arm warm [--models models] [--pack pack]     the recipe warm_start, stage join
     python benchmarks/bench_warm.py --arm warm --from taught              ... with a ViT that tools/teach_vit.py taught
     python benchmarks/bench_warm.py --arm tune --steps 100 --from runs/bench-warm-0-300/model     ... then stage tune
     python benchmarks/bench_warm.py --arm cold [--hours 0.3]                       everything new; learns everything
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -32,24 +31,21 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from mirasol.data.scenes import PackScenes, make_tokens
+from mirasol.evaluate.toybox import percentages, score_these
+from mirasol.media.toybox import AssetPack
+from mirasol.model.inputs import silence_before
+from mirasol.model.mirasol import Mirasol, count_parameters
+from mirasol.model.signals import snippet_pixels, snippet_spectrograms
+from mirasol.model.text import Text
+from mirasol.model.vit import PICTURE, SOUND
+from mirasol.recipes import warm_start
+from mirasol.train import checkpoint
+from mirasol.train.config import Run
+from mirasol.train.loop import train
+from mirasol.warm import join
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "recipes"))
-
-import warm_start  # noqa: E402
-
-from mirasol.data.scenes import PackScenes, make_tokens  # noqa: E402
-from mirasol.evaluate.toybox import percentages, score_these  # noqa: E402
-from mirasol.media.toybox import AssetPack  # noqa: E402
-from mirasol.model.inputs import silence_before  # noqa: E402
-from mirasol.model.mirasol import Mirasol, count_parameters  # noqa: E402
-from mirasol.model.signals import snippet_pixels, snippet_spectrograms  # noqa: E402
-from mirasol.model.text import Text  # noqa: E402
-from mirasol.model.vit import PICTURE, SOUND  # noqa: E402
-from mirasol.train import checkpoint  # noqa: E402
-from mirasol.train.config import Run  # noqa: E402
-from mirasol.train.loop import train  # noqa: E402
-from mirasol.warm import join  # noqa: E402
-
 RESULTS = ROOT / "benchmarks/results/warm.jsonl"
 TYPES = ("seen", "heard", "which")
 

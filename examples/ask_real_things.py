@@ -2,8 +2,8 @@
 
     python examples/ask_real_things.py MODEL [PACK]
 
-MODEL is what recipes/warm_start.py has trained, PACK what tools/make_pack.py made (pack); see docs/warm_start.md. The
-films last one to three seconds, as those that it learned from.
+MODEL is what `mirasol train warm_start` has trained, PACK what tools/make_pack.py made (pack); see docs/warm_start.md.
+The films last one to three seconds, as those that it learned from.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
     python examples/join_pretrained.py models/dinov2-small models/stories15m [OUT]
 
-What joins the two is new, so it answers as its language model does until recipes/warm_start.py has trained it.
+What joins the two is new, so it answers as its language model does until `mirasol train warm_start` has trained it.
 """
 
 import sys

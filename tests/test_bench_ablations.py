@@ -1,4 +1,4 @@
-"""The experiments of `recipes/ablations.py`: each builds, differs from what it is compared with only as it says, and a
+"""The experiments of the recipe `ablations`: each builds, differs from what it is compared with only as it says, and a
 least one runs from training to its line of results."""
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "recipes")]
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench_ablations as bench  # noqa: E402
-from ablations import EXPERIMENTS, PrefixDecoder, WholeEncoder, rebuilt  # noqa: E402
 
 from helpers import random_inputs  # noqa: E402
 from mirasol.data.toybox import toybox_tokenizer  # noqa: E402
 from mirasol.model.mirasol import Mirasol, _Unfilled  # noqa: E402
 from mirasol.model.sizes import Sizes  # noqa: E402
 from mirasol.model.text import END  # noqa: E402
+from mirasol.recipes.ablations import EXPERIMENTS, PrefixDecoder, WholeEncoder, rebuilt  # noqa: E402
 
 BATCH, SNIPPETS = 3, 4
 SIZES: Sizes = EXPERIMENTS["scenes"].all_sizes().change(mask_rate=0.0)

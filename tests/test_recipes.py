@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mirasol import cli
+from mirasol.cli.recipes import shipped
 from mirasol.model.mirasol import count_parameters, on_meta
 
-RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 PARAMETERS = {
     "smoke": 275_848, "tiny": 3_698_640, "tiny_stream": 3_786_449, "small": 59_020_712, "pretrain_3b": 2_883_214_552,
     "ablations": 1_583_296, "finetune_qa": 3_698_640, "finetune_classification": 3_698_640,
@@ -25,13 +25,12 @@ def data(tmp_path: Path) -> str:
 
 def test_no_recipe_is_forgotten() -> None:
     elsewhere = {"warm_start"}  # tests/warm/test_warm_recipe.py: it needs pretrained parts
-    assert {path.stem for path in RECIPES.glob("*.py")} == set(PARAMETERS) | elsewhere
+    assert set(shipped()) == set(PARAMETERS) | elsewhere
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 def test_a_recipe_builds(name: str, data: str) -> None:
-    path = RECIPES / f"{name}.py"
-    run = cli.load_recipe(path, {"data": data} if "data: str" in path.read_text() else {})
+    run = cli.load_recipe(name, {"data": data} if "data: str" in shipped()[name].read_text() else {})
     model = on_meta(run.sizes)
     assert count_parameters(model) == PARAMETERS[name]
     names = [parameter for parameter, _ in model.named_parameters()]
@@ -43,9 +42,9 @@ def test_a_recipe_builds(name: str, data: str) -> None:
 
 def test_a_mixture_is_given_in_words(data: str, tmp_path: Path) -> None:
     (tmp_path / "stills.jsonl").write_text('{"image": "a.png", "caption": "a red thing"}\n')
-    run = cli.load_recipe(RECIPES / "small.py", {"data": f"{data}=0.75,{tmp_path}/stills.jsonl=0.25"})
+    run = cli.load_recipe("small", {"data": f"{data}=0.75,{tmp_path}/stills.jsonl=0.25"})
     mixture = run.batches(0, 1).mixture
     assert mixture.counts == [750, 250]
     assert len(mixture) == 3
     with pytest.raises(ValueError, match="needs data: give --data"):
-        cli.load_recipe(RECIPES / "small.py")
+        cli.load_recipe("small")

@@ -2,13 +2,13 @@
 
     python tools/teach_vit.py START lessons OUT [--steps 700]
 
-START is a folder that `mirasol init` or recipes/warm_start.py made, of snippets of one frame and with vit_summary=true;
+START is a folder that `mirasol init` or the recipe warm_start made, of snippets of one frame and with vit_summary=true;
 `lessons` what tools/make_lessons.py made. Tubes, patches and the ViT learn to give, through a linear layer on class
 token and mean, what the teachers make of the same picture or second of sound, and to name its kind where the lessons
 have that (then half of each step is of these); all else stays. OUT is START with these weights, and with the teachers
 among its sources:
 
-    mirasol train recipes/warm_start.py --from OUT
+    mirasol train warm_start --from OUT
 
 A second of sound is a third of the tokens of a picture, so a step has twice as many of them. With `--bfloat16` it takes
 2.5 s on two cores that have instructions for that.

@@ -13,9 +13,9 @@ WITHIN = 0.02  # of each value: other processors add up in another order
 
 
 def test_the_losses_of_the_smoke_recipe_are_the_stored_ones(tmp_path: Path) -> None:
-    """After a change meant to alter them, train recipes/smoke.py and put its log into tests/golden/smoke.json."""
+    """After a change meant to alter them, train the recipe `smoke` and put its log into tests/golden/smoke.json."""
     golden = json.loads((ROOT / "tests/golden/smoke.json").read_text())
-    train(cli.load_recipe(ROOT / "recipes/smoke.py"), tmp_path, report=lambda line: None)
+    train(cli.load_recipe("smoke"), tmp_path, report=lambda line: None)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [str(line["step"]) for line in lines] == list(golden["curve"])
     for line in lines:

@@ -19,7 +19,7 @@ from mirasol.model.mirasol import Mirasol, count_parameters, on_meta
 from mirasol.train.loop import train
 from packs import KINDS, save_pack
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes/warm_start.py"
+RECIPE = "warm_start"
 COMMON = {"pack": "pack", "scenes": 5, "clips": 2, "steps": 2}
 PARAMETERS = 94_729  # of these small parts
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
-from . import asking, measuring, preparing, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
+from . import asking, measuring, pages, preparing, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
 from .common import app, fail
 from .leaving import leave
-from .training import load_recipe
+from .recipes import load_recipe
 
 __all__ = ["app", "load_recipe", "main"]
 

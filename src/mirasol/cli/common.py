@@ -123,3 +123,11 @@ def program() -> str:
     if shutil.which("mirasol"):
         return "mirasol"
     return "python -m mirasol" if sys.argv[0].endswith("__main__.py") else os.path.relpath(sys.argv[0])
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """`; did you mean ...?` where one of the known words is much like it."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""

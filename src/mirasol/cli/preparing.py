@@ -17,7 +17,7 @@ from .common import app, progress_bar
 @app.command()
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A manifest, a folder of media, or shards; see docs/data.md.", show_default=False)
+        str, typer.Argument(help="A manifest, a folder of media, or shards (mirasol docs data).", show_default=False)
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the shards.", show_default=False)],
     keep: Annotated[bool, typer.Option("--keep", help="Keep the bytes of media as they are (the default).")] = False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import app, program, progress_bar
+from .recipes import listing, load_recipe
 
 if TYPE_CHECKING:
     from mirasol.train.config import Run
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A Python file with a function recipe().", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe of the package, or a Python file with a function recipe().")
+    ] = "",
+    names: Annotated[bool, typer.Option("--list", help="Name the recipes of the package and what each takes.")] = False,
     data: Annotated[
         str | None,
-        typer.Option(help="What to learn from: a manifest, a folder of videos, or shards; see docs/data.md."),
+        typer.Option(help="What to learn from: a manifest, a folder of videos, or shards (mirasol docs data)."),
     ] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="A model to begin with: a name or a folder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME otherwise.")] = None,
@@ -39,6 +42,11 @@ def train(
     """
     from dataclasses import replace
 
+    if names:
+        typer.echo(listing())
+        return
+    if not recipe:
+        raise ValueError("expected a recipe: its name (mirasol train --list) or a Python file with a function recipe()")
     given = {"data": data, "start_from": start_from, "steps": steps}
     given = {name: value for name, value in given.items() if value is not None}
     run = load_recipe(recipe, {**given, **dict(map(setting, settings or ()))})
@@ -73,57 +81,6 @@ def setting(words: str) -> tuple[str, str]:
     if not equals or not name.isidentifier():
         raise ValueError(f"expected --set NAME=VALUE, found {words!r}")
     return name, value
-
-
-def as_recipe_takes(recipe: Callable[..., Any], given: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What was given on the command line in the types of the recipe's own defaults; `ValueError` for what it does not
-    take. The number of steps is left out where a recipe does not ask for it."""
-    import inspect
-
-    takes = inspect.signature(recipe).parameters
-    found = {}
-    for name, value in given.items():
-        if name not in takes:
-            if name == "steps":
-                continue
-            known = ", ".join(takes) or "nothing"
-            raise ValueError(f"{path.name} takes no {name!r}: recipe() there takes {known}")
-        default = takes[name].default
-        kind = type(default) if default is not inspect.Parameter.empty and default is not None else str
-        if kind is bool and isinstance(value, str):
-            if value.lower() not in ("true", "false"):
-                raise ValueError(f"expected {name}=true or {name}=false, found {value!r}")
-            value = value.lower() == "true"
-        try:
-            found[name] = kind(value)
-        except ValueError:
-            raise ValueError(f"expected {name} as {kind.__name__}, such as {default!r}, found {value!r}") from None
-    if missing := [n for n, p in takes.items() if p.default is inspect.Parameter.empty and n not in found]:
-        raise ValueError(f"{path.name} needs {', '.join(missing)}: give " + " ".join(f"--{n} ..." for n in missing))
-    return found
-
-
-def load_recipe(path: Path, given: dict[str, Any] | None = None) -> Run:
-    """Runs a recipe file, which the user named, and gives its run; `given` goes to its function."""
-    import importlib.util
-
-    from mirasol.train.config import Run
-
-    if not path.is_file():
-        raise ValueError(f"no recipe {str(path)!r}: expected a Python file with a function recipe()")
-    name = f"mirasol_recipe_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"expected a recipe as a Python file (.py), found {str(path)!r}")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ValueError(f"{path} is not Python: {error}") from error
-    run = module.recipe(**as_recipe_takes(module.recipe, given or {}, path)) if hasattr(module, "recipe") else None
-    if not isinstance(run, Run):
-        raise ValueError(f"expected a function recipe() in {path} that gives a mirasol.train.config.Run, found none")
-    return run
 
 
 def evaluation(run: Run) -> Callable[[Any, Any], dict[str, float]] | None:

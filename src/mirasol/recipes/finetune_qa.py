@@ -1,9 +1,9 @@
 """Fine-tune a model on videos of your own, with questions and answers (or captions) beside them:
 
-    mirasol train recipes/finetune_qa.py --data videos/ --out runs/mine
-    mirasol train recipes/finetune_qa.py --data train.jsonl --set valid=valid.jsonl --set lora=8
+    mirasol train finetune_qa --data videos/ --out runs/mine
+    mirasol train finetune_qa --data train.jsonl --set valid=valid.jsonl --set lora=8
 
-`--data` takes whatever docs/data.md names. `--from` is the model to begin with, the `tiny` of the package otherwise;
+`--data` takes whatever `mirasol docs data` names. `--from` is the model to begin with, the `tiny` of the package otherwise;
 `valid` is data to be scored on the way, `lora` a rank: adapters alone are trained, and saved beside the merged model.
 `prompt` is the question that goes with texts which stand alone.
 

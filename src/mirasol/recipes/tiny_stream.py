@@ -26,7 +26,7 @@ from mirasol.model.text import Text
 from mirasol.train import checkpoint
 from mirasol.train.config import Optimisation, Run
 
-ENCODER = Path(__file__).parents[1] / "src/mirasol/checkpoints/tiny"
+ENCODER = Path(__file__).parents[1] / "checkpoints/tiny"
 STORE = Path("runs/streams")
 VISITS = {"train": 10_000, "test": 1_500}
 WALKS = (

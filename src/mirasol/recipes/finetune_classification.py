@@ -1,21 +1,15 @@
 """Fine-tune a model to name what a video shows: a folder for each label (`videos/brushing teeth/a.mp4`), or a manifest
 with a label in each row.
 
-    mirasol train recipes/finetune_classification.py --data videos/ --out runs/mine
+    mirasol train finetune_classification --data videos/ --out runs/mine
     mirasol ask clip.mp4 "what is this?" --model runs/mine/model
 
 As in the paper a class is text: the model writes its label. What can be set besides, time and memory: see
-recipes/finetune_qa.py.
+`mirasol train finetune_qa`.
 """
 
-import sys
-from pathlib import Path
-
+from mirasol.recipes.finetune_qa import recipe as finetune
 from mirasol.train.config import Run
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from finetune_qa import recipe as finetune
 
 PROMPT = "what is this?"
 

@@ -1,5 +1,5 @@
-"""The paper's questions as runs that differ in one thing: `mirasol train recipes/ablations.py --set name=streams-whole
---set seed=1`. `benchmarks/bench_ablations.py` trains and scores them, docs/experiments.md says what came of it.
+"""The paper's questions as runs that differ in one thing: `mirasol train ablations --set name=streams-whole
+--set seed=1`. `benchmarks/bench_ablations.py` trains and scores them, `mirasol docs experiments` says what came of it.
 
 Two worlds, each small enough for a minute or two of one CPU core:
 
@@ -15,21 +15,15 @@ switch for is a variant here, built by `Run.build`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from einops import rearrange, repeat
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import tiny_stream
 
 from mirasol.data.fused import FusedStreamBatches, Walk
 from mirasol.data.single_scenes import SingleSceneBatches, SingleScenes
@@ -47,6 +41,7 @@ from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.model.state import LatentState, MirasolState
 from mirasol.model.text import Text
 from mirasol.model.vit import SOUND, Vit
+from mirasol.recipes import tiny_stream
 from mirasol.train.config import Optimisation, Run
 
 # The worlds.

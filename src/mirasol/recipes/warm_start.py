@@ -1,11 +1,11 @@
 """A model that starts from what others have learned: DINOv2 ViT-S/14 sees, and reads the spectrogram as a grey picture;
-stories15M answers. In two stages, on scenes of one to three seconds with real pictures and sounds (docs/warm_start.md):
+stories15M answers. In two stages, on scenes of one to three seconds with real pictures and sounds (`mirasol docs warm_start`):
 
     python tools/fetch_models.py models && python tools/make_pack.py pack
-    mirasol train recipes/warm_start.py --out runs/join                       what joins the parts learns, and the words
-    mirasol train recipes/warm_start.py --set stage=tune --from runs/join/model --out runs/tune             all of it
-    mirasol train recipes/warm_start.py --set stage=tune --from runs/join/model --set lora=8                or adapters
-    mirasol train recipes/warm_start.py --set warm=false --out runs/cold      the same sizes, scenes and order, all new
+    mirasol train warm_start --out runs/join                       what joins the parts learns, and the words
+    mirasol train warm_start --set stage=tune --from runs/join/model --out runs/tune             all of it
+    mirasol train warm_start --set stage=tune --from runs/join/model --set lora=8                or adapters
+    mirasol train warm_start --set warm=false --out runs/cold      the same sizes, scenes and order, all new
 
 `join` begins with a folder that `mirasol init` made (`--from`), or makes one of the models in `vit` and `text`. The ViT
 does not learn there, so it sees each scene once: its tokens, 0.14 MB a second, lie in `runs/warm_start` (2.4 GB, which

@@ -1,20 +1,14 @@
 """The `3b` preset (2.88 B parameters, half of them on the audio-video side) on millions of pairs, on many GPUs:
 
     torchrun --nnodes 8 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST -m mirasol train \\
-        recipes/pretrain_3b.py --data "video/{0000..2999}.tar=0.8,stills/{000..199}.tar=0.1,sounds/{000..199}.tar=0.1"
+        pretrain_3b --data "video/{0000..2999}.tar=0.8,stills/{000..199}.tar=0.1,sounds/{000..199}.tar=0.1"
 
 Per step 512 clips of up to 16 seconds (128 frames). Time, memory and traffic on 1, 8 and 64 GPUs, on paper from what
-has been measured: docs/scaling.md. Nothing of this size has been trained with it yet.
+has been measured: `mirasol docs scaling`. Nothing of this size has been trained with it yet.
 """
 
-import sys
-from pathlib import Path
-
+from mirasol.recipes.small import recipe as from_nothing
 from mirasol.train.config import Run
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small import recipe as from_nothing
 
 
 def recipe(

@@ -1,9 +1,9 @@
 """The `small` preset (59 M parameters, a Token Turing Machine of 64 tokens, 112x112 at 8 frames per second) from
 nothing, on one GPU:
 
-    mirasol train recipes/small.py --data "shards/{000..099}.tar" --out runs/small
+    mirasol train small --data "shards/{000..099}.tar" --out runs/small
 
-Per step 64 clips of up to 16 seconds. Time and memory: docs/scaling.md, on paper; no GPU run has been made. On a CPU
+Per step 64 clips of up to 16 seconds. Time and memory: `mirasol docs scaling`, on paper; no GPU run has been made. On a CPU
 one core learns 64 one-second clips by heart in half an hour (`python benchmarks/bench_overfit.py`).
 """
 

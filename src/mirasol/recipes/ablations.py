@@ -31,8 +31,12 @@ from mirasol.data.stepped import SteppedBatches
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.model.decoder import Decoder
 from mirasol.model.encoder import Encoder
+<<<<<<< HEAD
 from mirasol.model.initialising import building, initialise_all
 from mirasol.model.inputs import Inputs
+=======
+from mirasol.model.inputs import Inputs, Tokenized
+>>>>>>> a95b74c (Recipes: types)
 from mirasol.model.latents import LatentModel
 from mirasol.model.layers import Block, Cache
 from mirasol.model.mirasol import Mirasol
@@ -77,7 +81,7 @@ class TwoVits(nn.Module):
 class TwoVitEncoder(Encoder):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
-        self.vit = TwoVits(sizes)  # type: ignore[assignment]
+        self.vit = TwoVits(sizes)
 
 
 class WholeLatents(LatentModel):
@@ -116,7 +120,7 @@ def masked(tokens: Tensor, with_token: Tensor, rate: float) -> Tensor:
 class InputMaskedEncoder(Encoder):
     """Masks what goes into the combiner, instead of what comes out of it, at the rate of 0.25."""
 
-    def timed(self, inputs: Inputs, snippets: Tensor) -> tuple[Tensor, Tensor]:
+    def timed(self, inputs: Inputs | Tokenized, snippets: Tensor) -> tuple[Tensor, Tensor]:
         tokens, mask = super().timed(inputs, snippets)
         return (masked(tokens, self.mask_tokens, 0.25) if self.training else tokens), mask
 

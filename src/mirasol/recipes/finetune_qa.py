@@ -3,9 +3,9 @@
     mirasol train finetune_qa --data videos/ --out runs/mine
     mirasol train finetune_qa --data train.jsonl --set valid=valid.jsonl --set lora=8
 
-`--data` takes whatever `mirasol docs data` names. `--from` is the model to begin with, the `tiny` of the package otherwise;
-`valid` is data to be scored on the way, `lora` a rank: adapters alone are trained, and saved beside the merged model.
-`prompt` is the question that goes with texts which stand alone.
+`--data` takes whatever `mirasol docs data` names. `--from` is the model to begin with, the `tiny` of the package
+otherwise; `valid` is data to be scored on the way, `lora` a rank: adapters alone are trained, and saved beside the
+merged model. `prompt` is the question that goes with texts which stand alone.
 
 Expected: 150 steps of 8 two-second clips take two minutes on two CPU cores and 0.8 GB. With 60 scenes of combinations
 that `tiny` never met (`mirasol toybox --split compositional --seconds 2`) the answers about 40 others rise from 73.8 to

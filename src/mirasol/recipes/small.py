@@ -3,8 +3,8 @@ nothing, on one GPU:
 
     mirasol train small --data "shards/{000..099}.tar" --out runs/small
 
-Per step 64 clips of up to 16 seconds. Time and memory: `mirasol docs scaling`, on paper; no GPU run has been made. On a CPU
-one core learns 64 one-second clips by heart in half an hour (`python benchmarks/bench_overfit.py`).
+Per step 64 clips of up to 16 seconds. Time and memory: `mirasol docs scaling`, on paper; no GPU run has been made. On a
+CPU one core learns 64 one-second clips by heart in half an hour (`python benchmarks/bench_overfit.py`).
 """
 
 import re

@@ -1,5 +1,6 @@
 """A model that starts from what others have learned: DINOv2 ViT-S/14 sees, and reads the spectrogram as a grey picture;
-stories15M answers. In two stages, on scenes of one to three seconds with real pictures and sounds (`mirasol docs warm_start`):
+stories15M answers. In two stages, on scenes of one to three seconds with real pictures and sounds (see
+`mirasol docs warm_start`):
 
     python tools/fetch_models.py models && python tools/make_pack.py pack
     mirasol train warm_start --out runs/join                       what joins the parts learns, and the words

@@ -31,12 +31,8 @@ from mirasol.data.stepped import SteppedBatches
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.model.decoder import Decoder
 from mirasol.model.encoder import Encoder
-<<<<<<< HEAD
 from mirasol.model.initialising import building, initialise_all
-from mirasol.model.inputs import Inputs
-=======
 from mirasol.model.inputs import Inputs, Tokenized
->>>>>>> a95b74c (Recipes: types)
 from mirasol.model.latents import LatentModel
 from mirasol.model.layers import Block, Cache
 from mirasol.model.mirasol import Mirasol

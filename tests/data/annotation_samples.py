@@ -20,8 +20,10 @@ STAR = {
 LONG = {
     "video_id": "86CxyhFV9MI", "question": "who walks?", "question_wo_referring_query": "who?",
     "candidates": ["x", "y"], "correct_choice": 1, "position": [3, 9], "topic_category": "t",
-    "question_category": "S2E", "level": "L1", "id": "86CxyhFV9MI_0", "video_path": "86CxyhFV9MI.mp4", "subtitle_path": "86CxyhFV9MI_en.json",
-    "duration_group": 60, "starting_timestamp_for_subtitles": 0, "duration": 30.0, "view_count": 7,
+    "question_category": "S2E", "level": "L1", "id": "86CxyhFV9MI_0", "video_path": "86CxyhFV9MI.mp4",
+    "subtitle_path": "86CxyhFV9MI_en.json",
+    "duration_group": 60, "starting_timestamp_for_subtitles": 0, "duration": 30.0,
+    "view_count": 7,
 }  # fmt: skip
 AUDIOSET = (
     "# Segments csv created Sun Mar  5 10:54:31 2017\n# num_ytids=2, num_segs=2\n"

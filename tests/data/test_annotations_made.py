@@ -326,6 +326,11 @@ def test_second_references(read) -> None:
     found = read("test.csv", text, add_reference_answer_test__json={"057": {"2": "home"}})
     assert [row.answers for row in found.rows] == [("house", "home"), ("man",)]
     assert found.rows[0].media == "057"
+    found = read("test.csv", text, add_reference_answer_test__json={"057": {"2": " home \n", "1": " "}})
+    assert [row.answers for row in found.rows] == [("house", "home"), ("man",)]
+    for wrong in ("[1]", '{"057": '):
+        with pytest.raises(ValueError, match="add_reference_answer_test"):
+            read("test.csv", text, add_reference_answer_test__json=wrong)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,28 @@ def test_every_form_says_the_same(tmp_path: Path) -> None:
             read_predictions(path, ROWS)
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[{"question_id": "v1_0", "answer": "b"}, {"question_id": "v1_0", "answer": "c"}]', "'v1_0' more than once"),
+        ('[{"key": 7, "answer": "b"}, {"question_id": "7", "answer": "b"}]', "'7' more than once"),
+        ('{"v1_0": "b", "v1_0": "c"}', "'v1_0' stands twice"),
+        ('{"v1": {"0": "b"}, "v1_0": "c"}', "'v1_0' more than once"),
+        ('{"v1_0": {"prediction": 1, "prediction": 2}}', "'prediction' stands twice"),
+        ('{"v1_0": NaN}', "NaN"),
+        ('{"v1_0": ["b"]}', "a text or a place"),
+        ('[{"answer": "b"}]', "known forms"),
+        ("3", "known forms"),
+        ("[" * 5000, "nested too deep"),
+    ],
+)
+def test_what_answers_twice_or_nothing_is_named(tmp_path: Path, text: str, named: str) -> None:
+    (path := tmp_path / "p.json").write_text(text)
+    with pytest.raises(ValueError, match=named) as error:
+        read_predictions(path, ROWS)
+    assert "\n" not in str(error.value)
+
+
 def test_the_command_prints_the_published_figure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,32 @@ def test_choice_by_either_rule_and_groups() -> None:
     by_mean, by_sum = (score(TASKS["next-qa"], records, rule)["both"] for rule in ("mean", "sum"))
     assert (by_mean["C"], by_mean["T"], by_mean["accuracy"]) == (100, 0, 50)
     assert (by_sum["C"], by_sum["T"], by_sum["accuracy"]) == (0, 100, 50)
+
+
+def test_next_qa_groups_are_those_of_its_authors() -> None:
+    """`Bef&Aft` counts the questions of TN and TP together, and is no mean of the two."""
+    good, bad = [(-1.0, 1), (-2.0, 1)], [(-2.0, 1), (-1.0, 1)]
+    kinds = [("TN", good), ("TN", bad), ("TN", bad), ("TP", good), ("TC", good), ("CH", bad), ("DO", good)]
+    records = [record(str(at), type, 0, scores) for at, (type, scores) in enumerate(kinds)]
+    figures = score(TASKS["next-qa"], records, "sum")["both"]
+    assert {name: figures[name] for name in ("Bef&Aft", "TN", "TP", "T", "C", "D")} == {
+        "Bef&Aft": 50, "TN": pytest.approx(100 / 3), "TP": 100, "T": 60, "C": 0, "D": 100
+    }  # fmt: skip
+
+
+def test_figures_are_rounded_once() -> None:
+    """25.2055 is 25.21 by two places; rounded to three first it would be 25.20."""
+    good, bad = [(-1.0, 1), (-2.0, 1)], [(-2.0, 1), (-1.0, 1)]
+    records = [record(str(at), "CH", 0, good if at < 1012 else bad) for at in range(4015)]
+    figure = score(TASKS["next-qa"], records, "sum")["both"]["accuracy"]
+    assert figure == pytest.approx(100 * 1012 / 4015, abs=1e-12)
+    assert f"{figure:.2f}" == f"{100 * 1012 / 4015:.2f}" == "25.21"
+
+
+def test_a_question_without_options_is_right_if_its_answer_is_said() -> None:
+    said = [replace(record(str(at), "Interaction", None, []), answers=("The food.",), answer=answer)
+            for at, answer in enumerate(("the food.", "the table", ""))]  # fmt: skip
+    assert score(TASKS["star"], said, "mean")["both"]["accuracy"] == pytest.approx(100 / 3)
 
 
 def test_ovo_is_the_mean_of_its_groups() -> None:

@@ -32,19 +32,20 @@ def verify(result: dict[str, Any], task: Task) -> list[str]:
         coverage, stated = result["coverage"], result["scores"]
         answered = len({one.key for one in records})
         wrong = [] if answered == coverage["answered"] else [f"answered: {coverage['answered']}, counted {answered}"]
-        share = round(answered / coverage["listed"], 4)
+        share = answered / coverage["listed"]
     except (KeyError, TypeError, ZeroDivisionError) as error:
         raise ValueError(f"the result lacks what a result of an evaluation has ({error})") from None
-    if share != coverage["share"]:
+    if abs(share - coverage["share"]) > 1e-4:
         wrong.append(f"coverage: {coverage['share']}, counted {share}")
     for row in sorted({*scores, *stated}):
         ours, theirs = scores.get(row, {}), stated.get(row, {})
         for name in dict.fromkeys([*theirs, *ours]):
             if not _equal(ours.get(name), theirs.get(name)):
                 wrong.append(f"{row} {name}: {theirs.get(name)}, computed {ours.get(name)}")
-    covered = coverage["share"] >= coverage["least"] and result["configuration"]["limit"] is None
-    if result["headline"] != (headline(scores) if covered else None):
-        wrong.append(f"headline: {result['headline']}, computed {headline(scores) if covered else None}")
+    covered = share >= coverage["least"] and result["configuration"]["limit"] is None
+    ours, theirs = headline(scores) if covered else {}, result["headline"] or {}
+    if set(ours) != set(theirs) or not all(_equal(ours[name], theirs[name]) for name in ours):
+        wrong.append(f"headline: {result['headline']}, computed {ours or None}")
     return wrong
 
 

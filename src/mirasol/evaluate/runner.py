@@ -187,7 +187,7 @@ def report(plan: Plan, settings: dict[str, Any], outcome: Outcome, listed: Seque
     return {
         "configuration": settings,
         "coverage": {
-            "listed": len(listed), "answered": len(answered), "share": round(coverage, 4),
+            "listed": len(listed), "answered": len(answered), "share": coverage,
             "least": plan.least_coverage, "without_answer": sum(not row.answers for row in listed),
             **Counter(one["kind"] for one in outcome.unused),
         },

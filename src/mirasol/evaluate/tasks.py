@@ -64,7 +64,10 @@ def chosen(record: Record, rule: str) -> int | None:
 
 
 def right(record: Record, rule: str) -> float:
-    """Of a question with options: whether the right one is the most likely."""
+    """Of a question with options: whether the right one is the most likely. Of one whose list is empty, as some of
+    STAR's are: whether the answer was said."""
+    if not record.options:
+        return float(metrics.same_whatever_case(record.answer, record.answers))
     return float(bool(record.scores) and chosen(record, rule) == record.correct)
 
 
@@ -95,6 +98,11 @@ def choice(groups: Callable[[str], Sequence[str]] = lambda type: ()) -> Any:
         return {"accuracy": mean(score for _, score in scores), **grouped, **dict(sorted(types.items()))}
 
     return figures
+
+
+def next_qa_groups(type: str) -> list[str]:
+    """The first letter, and `Bef&Aft` of what came before and after, as `eval_mc.py` of the authors joins them."""
+    return [type[:1], *(["Bef&Aft"] if type in ("TN", "TP") else [])]
 
 
 def next_oe(records: Sequence[Record], rule: str) -> Figures:
@@ -187,11 +195,13 @@ TASKS = {
         Task("activitynet-qa", "say", activitynet),
         Task("music-avqa", "say", exact(metrics.same_whatever_case, lambda type: [type.rsplit(" ", 1)[0]])),
         Task("next-oe", "say", next_oe),
-        Task("next-qa", "choose", choice(lambda type: [type[:1]])),
+        Task("next-qa", "choose", choice(next_qa_groups)),
         *(Task(name, "choose", choice())
-          for name in ("avqa", "daily-omni", "worldsense", "video-mme", "egoschema", "omnibench")),
+          for name in ("avqa", "daily-omni", "worldsense", "video-mme", "egoschema", "omnibench", "star",
+                       "longvideobench", "video-choices")),
         *(Task(name, "label", labels)
-          for name in ("vggsound", "kinetics-400", "kinetics-600", "kinetics-700", "kinetics-sounds", "epic-sounds")),
+          for name in ("vggsound", "kinetics-400", "kinetics-600", "kinetics-700", "kinetics-sounds", "epic-sounds",
+                       "esc-50", "urbansound8k", "ucf101")),
         Task("vggsounder", "label", many_labels),
         Task("ovo-bench", "choose", ovo_bench, online=True),
         Task("streamingbench", "choose", streamingbench, online=True),
@@ -200,15 +210,14 @@ TASKS = {
 
 
 def score(task: Task, records: Sequence[Record], rule: str) -> dict[str, Figures]:
-    """Figures of each row in percent, to three places; records without a published answer count for nothing."""
+    """Figures of each row in percent, not rounded: who prints them rounds once. Records without a published answer
+    count for nothing."""
     rows: dict[str, list[Record]] = {}
     for record in records:
         if record.answers:
             rows.setdefault(record.row, []).append(record)
     # d' is a distance, not a share
     return {
-        row: {
-            name: round(value if name == "d'" else 100 * value, 3) for name, value in task.figures(some, rule).items()
-        }
+        row: {name: value if name == "d'" else 100 * value for name, value in task.figures(some, rule).items()}
         for row, some in rows.items()
     }

@@ -42,10 +42,9 @@ def push(
 def check_model(folder: Path) -> None:
     """`ValueError` where the folder holds no model: its weights must be those of its sizes by name and shape. Only the
     head of the file is read."""
-    from safetensors import SafetensorError, safe_open
-
-    from mirasol.model.mirasol import on_meta
+    from mirasol.model.mirasol import shapes_of
     from mirasol.model.sizes import Sizes
+    from mirasol.model.weights import check_weights
 
     if not folder.is_dir():
         raise ValueError(f"expected a folder with a model, found no folder {str(folder)!r}")
@@ -53,20 +52,7 @@ def check_model(folder: Path) -> None:
     for name in ("model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
             raise ValueError(f"expected {name} in {folder}, found none: this is no whole model")
-    try:
-        with safe_open(folder / "model.safetensors", framework="pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{folder / 'model.safetensors'} cannot be read ({error}); is it whole?") from error
-    expected = {name: tuple(value.shape) for name, value in on_meta(sizes).state_dict().items()}
-    if sizes.tied:
-        found.pop("lm_head.weight", None)
-        expected.pop("lm_head.weight")
-    if wrong := sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name)):
-        raise ValueError(
-            f"the weights in {folder} are not those of its config.json: {len(wrong)} differ, first {wrong[0]} "
-            f"(expected {expected.get(wrong[0])}, found {found.get(wrong[0])})"
-        )
+    check_weights(folder, shapes_of(sizes), sizes.tied)
 
 
 def choose(folder: Path) -> tuple[list[Path], list[str]]:

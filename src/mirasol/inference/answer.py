@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from mirasol.model.mirasol import Mirasol
+from mirasol.model.sizes import Sizes
 from mirasol.model.state import MirasolState
 from mirasol.model.text import DESCRIBE_PROMPT, Text, pad
 
@@ -112,7 +113,8 @@ def load(model: str | Path = "tiny") -> Loaded:
     """A shipped model by its name, or a folder with config.json, model.safetensors and tokenizer.json."""
     folder = model_folder(model)
     try:
-        return Loaded(Mirasol.load(folder), Text.load(folder), folder.resolve().name)
+        text = Text.load(folder, Sizes.load(folder).vocabulary)  # first: it takes no time where it fails
+        return Loaded(Mirasol.load(folder), text, folder.resolve().name)
     except ValueError:
         raise
     except Exception as error:  # whatever the readers of weights and vocabulary raise on a damaged or foreign file

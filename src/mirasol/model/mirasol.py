@@ -25,11 +25,13 @@ from .decoder import Decoder
 from .encoder import Encoder
 from .initialising import fills_itself
 from .inputs import Fused, Inputs, Tokenized
+from .limits import read_config
 from .priority import PriorityCombiner
 from .reconstruction import Reconstruction, compared
 from .sizes import Sizes
 from .state import MirasolState
 from .text import Text
+from .weights import read_weights
 
 IGNORE = -100  # a label that counts for nothing
 CHUNK = 1_024  # targets whose logits exist at a time: 256 MiB in float32 at a vocabulary of 65 536
@@ -182,22 +184,11 @@ class Mirasol(nn.Module):
     # Files: `config.json` and `model.safetensors`, the same that the Hugging Face skin writes and reads.
     @classmethod
     def load(cls, folder: str | Path) -> Mirasol:
-        """From a folder with `config.json` and `model.safetensors`: in float32, ready to answer, on the CPU."""
-        from safetensors.torch import load_file
-
-        folder = Path(folder)
-        for name in ("config.json", "model.safetensors"):
-            if not (folder / name).is_file():
-                raise ValueError(
-                    f"expected {name} in the model folder {folder}, found none; is this a Mirasol checkpoint?"
-                )
-        values = json.loads((folder / "config.json").read_text())
-        if "sizes" not in values:
-            raise ValueError(f"expected 'sizes' in {folder / 'config.json'}: this is no Mirasol checkpoint")
-        weights = load_file(folder / "model.safetensors")
-        model = with_weights(
-            Sizes.from_dict(values["sizes"]), {name: weight.float() for name, weight in weights.items()}
-        )
+        """From a folder with `config.json` and `model.safetensors`, or its shards: in float32, ready to answer, on the
+        CPU. `ValueError` before any weight is read where the files do not fit each other."""
+        folder, values = Path(folder), read_config(folder)
+        sizes = Sizes.from_dict(values["sizes"])
+        model = with_weights(sizes, read_weights(folder, shapes_of(sizes), sizes.tied))
         model.sources = values.get("sources") or []
         return model
 
@@ -245,6 +236,11 @@ def on_meta(sizes: Sizes) -> Mirasol:
     """A model of shapes alone: no memory, no values; for counting, and to be filled with weights from a file."""
     with torch.device("meta"), _Unfilled():
         return Mirasol(sizes)
+
+
+def shapes_of(sizes: Sizes) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all weights, both of tied ones."""
+    return {name: tuple(value.shape) for name, value in on_meta(sizes).state_dict().items()}
 
 
 def with_weights(sizes: Sizes, weights: dict[str, Tensor]) -> Mirasol:

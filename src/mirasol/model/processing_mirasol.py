@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -33,6 +32,7 @@ from .sizes import Sizes
 from .snippets import snippet_count
 from .text import DESCRIBE, END, PAD, SPECIAL, START, Text, pad
 from .video_processing_mirasol import MirasolVideoProcessor, as_clips, times_per_clip
+from .vocabulary import read_tokenizer
 
 HUB = ("cache_dir", "force_download", "proxies", "token", "revision", "local_files_only", "subfolder")
 CAPTION = SPECIAL[DESCRIBE]  # as text: asks for a caption
@@ -40,7 +40,7 @@ CAPTION = SPECIAL[DESCRIBE]  # as text: asks for a caption
 
 def wrap_tokenizer(**source: Any) -> PreTrainedTokenizerFast:
     """The tokenizer of `text.py` in transformers' dress; `tokenizer_file=` or `tokenizer_object=`."""
-    backend = source.pop("tokenizer_object", None) or Tokenizer.from_file(source.pop("tokenizer_file"))
+    backend = source.pop("tokenizer_object", None) or read_tokenizer(source.pop("tokenizer_file"))
     text = Text(backend)  # raises where it is not one of ours
     special: dict[str, Any] = {
         "pad_token": backend.id_to_token(text.pad), "eos_token": backend.id_to_token(text.end),
@@ -95,9 +95,7 @@ class MirasolProcessor(ProcessorMixin):
     @property
     def text(self) -> Text:
         """The layout of prompts."""
-        backend = self.tokenizer.backend_tokenizer
-        backend.no_padding(), backend.no_truncation()  # a call of the tokenizer itself may have left these on
-        return Text(backend)
+        return Text(self.tokenizer.backend_tokenizer)
 
     @property
     def model_input_names(self) -> list[str]:

@@ -10,11 +10,12 @@ tokens per snippet, `R` memory tokens, `T` text positions, `V` vocabulary, `D` w
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+from .limits import check_derived, check_kinds, read_config, short
 
 COMBINERS = ("local", "causal", "ttm", "local-ttm", "priority")
 REMEMBERING = ("ttm", "local-ttm", "priority")
@@ -121,6 +122,7 @@ class Sizes:
     patch_stride: tuple[int, ...] = ()  # steps between spectrogram patches; empty: as large as they are
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         object.__setattr__(self, "tubes", tuple(tuple(tuple(axis) for axis in tube) for tube in self.tubes))
         for name in ("combiner_cells", "patch", "text_rope_scaling", "picture_grid", "sound_grid", "patch_stride"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -155,8 +157,8 @@ class Sizes:
                 raise ValueError(
                     f"tube {self.tubes[at]} gives no token on {self.frames}x{self.height}x{self.width}; make it smaller"
                 )
-        _ = self.patch_grid, self.small_grid
         self._check_pretrained()
+        check_derived(self)
 
     def _check_pretrained(self) -> None:
         """The fields that pretrained parts set."""
@@ -289,23 +291,17 @@ class Sizes:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Sizes:
         """From plain values; unknown names raise, so that nothing is lost in silence."""
+        if not isinstance(values, dict):
+            raise ValueError(f"expected sizes as a table, found {short(values)}")
         known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown sizes {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        if unknown := sorted(str(name)[:40] for name in set(values) - known):
+            raise ValueError(f"unknown sizes {', '.join(unknown[:8])}; known are {', '.join(sorted(known))}")
         return cls(**values)
 
     @classmethod
     def load(cls, folder: str | Path) -> Sizes:
         """From the `config.json` of a model's folder."""
-        path = Path(folder) / "config.json"
-        if not path.is_file():
-            raise ValueError(
-                f"expected config.json in the model folder {folder}, found none; is this a Mirasol checkpoint?"
-            )
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or not isinstance(values.get("sizes"), dict):
-            raise ValueError(f"expected 'sizes' in {path}: this is no Mirasol checkpoint")
-        return cls.from_dict(values["sizes"])
+        return cls.from_dict(read_config(folder)["sizes"])
 
     def change(self, **values: Any) -> Sizes:
         """The same sizes but for these, checked again."""

@@ -21,6 +21,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
+from .vocabulary import check_ids, one_line, read_tokenizer
+
 SPECIAL = ("<pad>", "<start>", "<question>", "<answer>", "<end>", "<describe>")
 PAD, START, QUESTION, ANSWER, END, DESCRIBE = range(len(SPECIAL))
 
@@ -98,6 +100,8 @@ class Text:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True  # as plain text: "<end>" in a question does not end the prompt
         layout = Layout.of(tokenizer)
         self.is_ours = layout is None
@@ -110,16 +114,26 @@ class Text:
                 )
 
     @classmethod
-    def load(cls, folder: str | Path) -> Text:
-        """From the `tokenizer.json` of a model's folder."""
+    def load(cls, folder: str | Path, vocabulary: int | None = None) -> Text:
+        """From the `tokenizer.json` of a model's folder; `ValueError` for ids beyond the `vocabulary` of a model."""
         path = Path(folder) / "tokenizer.json"
         if not path.is_file():
             raise ValueError(f"expected tokenizer.json in the model folder {folder}, found none")
-        return cls(Tokenizer.from_file(str(path)))
+        text = cls(read_tokenizer(path))
+        if vocabulary is not None:
+            text.check(vocabulary)
+        return text
+
+    def check(self, vocabulary: int) -> None:
+        """`ValueError` where an id lies beyond those of a model."""
+        layout = self.layout
+        ids = (*layout.before, *layout.after, layout.end, layout.pad, *layout.describe)
+        check_ids(self.tokenizer, ids, vocabulary)
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text as it stands, without special ones."""
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        with one_line(f"the tokenizer of this model cannot read {text[:40]!r}"):
+            return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def prompt(self, question: str | None) -> list[int]:
         """Ids of a question, or of the wish for a caption (None). Our own tokenizer reads questions in lower case, with
@@ -151,4 +165,5 @@ class Text:
         """The text of ids; special ones are left out."""
         if self.is_ours:
             ids = [number for number in ids if number >= len(SPECIAL)]
-        return self.tokenizer.decode(list(ids)).strip()
+        with one_line("the tokenizer of this model cannot write this answer"):
+            return self.tokenizer.decode(list(ids)).strip()

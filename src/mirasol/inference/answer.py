@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -146,7 +147,7 @@ def put(watched: Watched, questions: Sequence[str | None], loaded: Loaded) -> li
         Answer(
             question or DESCRIBE_PROMPT,
             text.decode(answer),
-            round(share, 4),
+            round(share, 4) if math.isfinite(share) else 0.0,
             watched.receipt,
         )
         for question, answer, share in zip(questions, answers, sure, strict=True)

@@ -171,9 +171,9 @@ class Follow:
         """Everything that is due, with a halt wherever the standing questions want to be asked."""
         session = self.session
         length = session.loaded.model.sizes.snippet_seconds
-        while (count := session.intake.due) and not self._stopped.is_set():
-            if live and (behind := count - math.floor(self.most_lag / length)) > 0:
-                session.drop(behind)
+        while session.intake.due and not self._stopped.is_set():
+            if live:
+                session.keep_up(math.floor(self.most_lag / length))
             until = math.ceil((self._due - session.seconds) / length - 1e-6)
             session.step(max(1, min(MOST, until)) if self.standing else MOST)
             if self.standing and session.seconds >= self._due - 1e-6:

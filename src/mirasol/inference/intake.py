@@ -19,7 +19,7 @@ import copy
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,9 @@ JUMP = 1.0  # seconds
 GAP = 3600.0  # seconds
 EARLY = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
 NOTES = 100  # how many of the latest notes are kept
+FARTHEST = 1e11  # seconds: beyond it a clock is too coarse to tell samples apart
+LONGEST = 3600.0  # seconds of patience at most, for which there must be room
+KINDS = ("picture", "sound")
 
 Frame = np.ndarray | Callable[[], np.ndarray]  # (h, w, 3) uint8, or what makes it once it is needed
 
@@ -46,7 +49,8 @@ class Counts:
     late_frames: int = 0  # came after their snippet was gone
     late_samples: int = 0
     jumps: int = 0  # times that the timestamps jumped
-    dropped: int = 0  # snippets left out because nobody could keep up
+    dropped: int = 0  # snippets left out because nobody could keep up, or because no number came of them
+    unsound: int = 0  # samples that were no numbers, or far beyond any sound
 
 
 class Intake:
@@ -58,13 +62,16 @@ class Intake:
     ) -> None:  # fmt: skip
         if not (picture or sound):
             raise ValueError("expected picture=True or sound=True: a stream of neither cannot be watched")
-        if not (math.isfinite(origin) and patience >= 0 and hold > 0):
+        if not (abs(origin) <= FARTHEST and 0 <= patience <= LONGEST and hold > 0):
             raise ValueError(
-                f"expected a finite origin, patience >= 0 and hold > 0; found {origin}, {patience}, {hold}"
+                f"expected an origin within {FARTHEST:g} s, patience from 0 to {LONGEST:g} s and hold > 0; found "
+                f"{origin}, {patience}, {hold}"
             )
         self.sizes, self.origin = sizes, origin
         self.expects = {"picture": picture, "sound": sound}
         self.patience, self.hold = patience, hold
+        self.begun = False  # whether anything has come, which sets the origin where none was given
+        self.end: float | None = None  # the second at which a stream that was ended ended, if inside a snippet
         self.next = 0  # number of the first snippet not handed out yet
         self.counts = Counts()
         self.notes: deque[tuple[float, str]] = deque(maxlen=NOTES)  # (second, what happened)
@@ -110,7 +117,8 @@ class Intake:
             first = self._heard
         start = max(first, self._heard, gone)
         self.counts.late_samples += max(0, min(first + len(waveform), gone) - max(first, self._heard))
-        samples = np.array(waveform[start - first :], np.float32)
+        samples, unsound = finite(waveform[start - first :])
+        self.counts.unsound += unsound
         if len(samples):
             self._sound.append((start, samples))
             self._heard = start + len(samples)
@@ -133,8 +141,7 @@ class Intake:
 
     def _place(self, kind: str, time: float, expected: float) -> float:
         """Seconds from the origin, with jumps of the timestamps taken out."""
-        if not math.isfinite(time):
-            raise ValueError(f"expected the time of a piece as finite seconds, found {time}")
+        check_second(time)
         raw, begun = time - self.origin, self._began[kind]
         self._began[kind] = True
         at = raw + self._shifts[kind]
@@ -144,7 +151,7 @@ class Intake:
                 shift = max(expected, self.clock - self.patience) - raw
             self._shifts[kind] = shift
             self.counts.jumps += 1
-            self._note(raw + shift, f"the timestamps of the {kind} jump to {time:.2f} s; counted on from here")
+            self.note(raw + shift, f"the timestamps of the {kind} jump to {time:.2f} s; counted on from here")
             at = raw + shift
         return at
 
@@ -219,16 +226,24 @@ class Intake:
 
     def drop(self, count: int) -> None:
         """Leaves out the next `count` snippets, whole: time goes on, and their seconds are written down."""
-        start = self.second(self.next)
-        before = self.counts.frames, self.counts.samples
+        before = self.seen
         self.take(count)
-        self.counts.frames, self.counts.samples = before
+        self.leave_out(count, before, "cannot keep up")
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """How many frames and samples have gone out."""
+        return self.counts.frames, self.counts.samples
+
+    def leave_out(self, count: int, seen: tuple[int, int], why: str) -> None:
+        """The last `count` snippets that were taken count as not seen; `seen` is what was seen before them."""
+        self.counts.frames, self.counts.samples = seen
         self.counts.dropped += count
-        end = self.second(self.next)
+        start, end = self.second(self.next - count), self.second(self.next)
         if self.left_out and self.left_out[-1][1] == start:
             start = self.left_out.pop()[0]
         self.left_out.append((start, end))
-        self._note(start - self.origin, f"left out {end - start:g} s: cannot keep up")
+        self.note(start - self.origin, f"left out {end - start:g} s: {why}")
 
     def flush(self, at: float | None = None) -> tuple[int, float]:
         """The stream ends at second `at` (None: with the last thing that came): how many snippets are due for that,
@@ -247,6 +262,95 @@ class Intake:
     def second(self, snippet: int) -> float:
         """The second at which a snippet starts."""
         return self.origin + snippet * self.sizes.snippet_seconds
+
+    # -- as a file ---------------------------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """Snippets that can wait at most when none is due."""
+        return math.ceil(self.patience / self.sizes.snippet_seconds) + 2
+
+    def pack(self) -> tuple[dict[str, np.ndarray], list[int], list[float]]:
+        """What came and was not encoded, as arrays of fixed size; counts; seconds. None may be due."""
+        sizes, most = self.sizes, self.room
+        first, start = self.next * sizes.frames, self.next * sizes.samples
+        frames = np.zeros((most * sizes.frames, sizes.height, sizes.width, 3), np.uint8)
+        shown = np.zeros(len(frames), np.uint8)
+        for at, frame in self._frames.items():
+            frames[at - first], shown[at - first] = frame, 1
+        sound, heard = np.zeros(most * sizes.samples, np.float32), np.zeros(most * sizes.samples, np.uint8)
+        for at, samples in self._sound:
+            sound[at - start : at - start + len(samples)] = samples
+            heard[at - start : at - start + len(samples)] = 1
+        now = np.zeros_like(frames[0]) if self._now is None else self._shown()
+        arrays = {"frames": frames, "shown": shown, "sound": sound, "heard": heard, "now": now, "before": self._before}
+        expects, began, missing = ([there[kind] for kind in KINDS] for there in self._kinds)
+        numbers = [self.begun, *expects, self.next, self._instant, self._heard, self._silent, *began, *missing]
+        seconds = [
+            self.origin, math.nan if self.end is None else self.end, self.patience, self.hold, self._step,
+            math.nan if self._now is None else self._now[0], *(self._shifts[kind] for kind in KINDS),
+        ]  # fmt: skip
+        return arrays, [*map(int, numbers), *astuple(self.counts)], seconds
+
+    @property
+    def _kinds(self) -> tuple[dict[str, bool], dict[str, bool], dict[str, bool]]:
+        return self.expects, self._began, self._missing
+
+    @classmethod
+    def unpack(cls, sizes: Sizes, arrays: dict[str, np.ndarray], numbers: list[int], seconds: list[float]) -> Intake:
+        """The inverse of `pack`; `ValueError` for values that no stream can have."""
+        origin, end, patience, hold, step, now, *shifts = seconds
+        flags = [*numbers[:3], *numbers[7:11]]
+        _expect(set(flags) <= {0, 1}, "flags of 0 or 1", flags)
+        intake = cls(
+            sizes, origin=origin, picture=bool(numbers[1]), sound=bool(numbers[2]), patience=patience, hold=hold
+        )
+        begun, *_, began_picture, began_sound, missing_picture, missing_sound = map(bool, flags)
+        intake.begun, intake._began = begun, dict(zip(KINDS, (began_picture, began_sound), strict=True))
+        intake._missing = dict(zip(KINDS, (missing_picture, missing_sound), strict=True))
+        intake.next, intake._instant, intake._heard, intake._silent = numbers[3:7]
+        intake.counts = Counts(*numbers[11:])
+        intake._step, intake._shifts = step, dict(zip(KINDS, shifts, strict=True))
+        intake.end, intake._now = None if math.isnan(end) else end, None if math.isnan(now) else (now, arrays["now"])
+        intake._check(arrays)
+        first, start = intake.next * sizes.frames, intake.next * sizes.samples
+        intake._before = arrays["before"]
+        intake._frames = {first + int(at): arrays["frames"][at] for at in np.flatnonzero(arrays["shown"])}
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], arrays["heard"], [0]]).astype(np.int8)))
+        for begin, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            intake._sound.append((start + begin, arrays["sound"][begin:stop]))
+        return intake
+
+    def _check(self, arrays: dict[str, np.ndarray]) -> None:
+        """`ValueError` where the numbers of a file do not belong to one stream."""
+        sizes, counts, room = self.sizes, self.counts, self.room
+        first, start, length = self.next * sizes.frames, self.next * sizes.samples, sizes.snippet_seconds
+        _expect(0 <= self.next <= FARTHEST / length, "a count of snippets", self.next)
+        _expect(
+            first <= self._instant <= first + room * sizes.frames, "an instant near the last snippet", self._instant
+        )
+        _expect(start <= self._silent <= start + room * sizes.samples, "a sample near the last snippet", self._silent)
+        _expect(0 <= self._heard <= self._silent, "sound up to the last sample", self._heard)
+        _expect(min(astuple(counts)) >= 0 and max(astuple(counts)) < 2**53, "counts of 0 or more", counts)
+        seen = self.next - counts.dropped
+        _expect(
+            seen >= 0 and counts.frames <= seen * sizes.frames and counts.samples <= seen * sizes.samples,
+            f"no more than {self.next} snippets hold", counts,
+        )  # fmt: skip
+        _expect(0 < self._step <= 1, "up to a second between frames", self._step)
+        _expect(all(abs(shift) <= 2 * FARTHEST for shift in self._shifts.values()), "finite shifts", self._shifts)
+        latest = self._now[0] if self._now else 0.0
+        _expect(abs(latest) <= FARTHEST and latest <= (self.next + room) * length, "a frame of this time", latest)
+        if self.end is not None:
+            _expect(
+                self.origin - 1e-3 <= self.end <= self.second(self.next) + 1e-3, "an end within the stream", self.end
+            )
+        for name in ("shown", "heard"):
+            _expect(int(arrays[name].max(initial=0)) <= 1, f"{name} as 0 or 1", int(arrays[name].max(initial=0)))
+        _expect(not arrays["shown"][self._instant - first :].any(), "no frames after the last instant", "some")
+        _expect(not arrays["heard"][max(0, self._heard - start) :].any(), "no sound after the last sample", "some")
+        for name in ("sound", "before"):
+            _expect(finite(arrays[name])[1] == 0, f"finite samples in {name}", "others")
 
     def copy(self) -> Intake:
         """One of its own with the same content."""
@@ -275,8 +379,26 @@ class Intake:
                 self._missing[kind] = not here
                 second = snippet * self.sizes.snippet_seconds
                 if not here or snippet:
-                    self._note(second, f"{kind} again" if here else f"no {kind} from here")
+                    self.note(second, f"{kind} again" if here else f"no {kind} from here")
 
-    def _note(self, at: float, words: str) -> None:
+    def note(self, at: float, words: str) -> None:
         self.notes.append((round(self.origin + at, 3), words))
         self.noted += 1
+
+
+def check_second(time: float) -> None:
+    """`ValueError` for what is no second of a stream."""
+    if not abs(time) <= FARTHEST:
+        raise ValueError(f"expected the time of a piece as finite seconds, found {time}")
+
+
+def finite(samples: np.ndarray) -> tuple[np.ndarray, int]:
+    """(a copy as float32, silent where a sample is not finite or far beyond full scale; how many are)."""
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(samples) <= 16.0)
+    return np.where(bad, 0, samples).astype(np.float32), int(bad.sum())
+
+
+def _expect(right: bool, what: str, found: object) -> None:
+    if not right:
+        raise ValueError(f"expected {what}, found {found}")

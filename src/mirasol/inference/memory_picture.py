@@ -62,8 +62,9 @@ def looks(watched: Watched, answer: Answer, loaded: Loaded, asked: str | None) -
     """How much the words of an answer looked at each token of the context, (C,), summing to one."""
     context, mask = loaded.model.encoder.context(watched.state)
     prompt, target = loaded.text.prompt(asked), loaded.text.target(answer.answer)
-    weights = loaded.model.decoder.looks(torch.tensor([prompt + target]), context, mask)[0]
-    return weights[len(prompt) - 1 : len(prompt) + len(target) - 1].mean(dim=0).numpy()
+    ids = torch.tensor([prompt + target], device=context.device)
+    weights = loaded.model.decoder.looks(ids, context, mask)[0]
+    return weights[len(prompt) - 1 : len(prompt) + len(target) - 1].float().mean(dim=0).cpu().numpy()
 
 
 def draw_memory(

@@ -14,40 +14,58 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mirasol.media.clip import Clip
 from mirasol.model.inputs import Inputs, join_inputs, snippet_inputs
 from mirasol.model.state import MirasolState, skip, split_states, stack_states
 
 from . import saved
-from .answer import Answer, Loaded, Receipt, Watched, check_questions, load, put
-from .intake import Frame, Intake
+from .answer import Answer, Loaded, Receipt, Watched, check_questions, count, load, put
+from .intake import Frame, Intake, check_second
 
 MOST = 8  # snippets encoded in one call
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A state, and what had gone into it: snippets (those left out too), picture instants, samples of sound."""
+    """A state, and what had gone into it: the second of its start, snippets (those left out too), picture instants,
+    samples of sound, and those that were no numbers; the second at which a stream that was ended ended."""
 
     state: MirasolState
+    origin: float
     snippets: int
     frames: int
     samples: int
     dropped: int
+    unsound: int
     left_out: tuple[tuple[float, float], ...]
+    end: float | None
+    album: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Snippets on their way into the encoder: how many, what had been seen before, a frame of each for the album."""
+
+    count: int
+    seen: tuple[int, int]
+    inputs: Inputs
+    album: dict[int, np.ndarray]
 
 
 class Session:
     """One stream, its state and its clock, on a model that any number of sessions share.
 
-    One thread at a time watches (others wait); `ask` needs no lock and never waits for watching.
+    One thread at a time watches (others wait); `ask` needs no lock and never waits for watching. What is due is
+    looked at and taken under the lock, so any number of threads may watch, `step` and `step_together` at once.
     """
 
     def __init__(
@@ -66,7 +84,7 @@ class Session:
         `picture`, `sound`: what the stream is expected to have; what is not expected is left aside. `patience`: how
         many seconds one of them may come later than the other. `hold`: how many seconds a frame stays on screen at
         most when no other follows (a camera that has stopped). `album`: keep a frame of each snippet that is kept, for
-        a picture of the memory (not by `step_together`, and not in a saved session).
+        a picture of the memory (not in a saved session).
         """
         self.loaded = model if isinstance(model, Loaded) else load(model)
         self._told: dict[str, Any] = {"picture": picture, "sound": sound, "patience": patience, "hold": hold}
@@ -77,12 +95,10 @@ class Session:
     def reset(self, start: float | None = None) -> None:
         """Forgets everything; a new stream begins at second `start` (None: with the next piece)."""
         with self._lock:
-            self._begun = start is not None
             self.intake = Intake(self.loaded.model.sizes, origin=start or 0.0, **self._told)
-            self._end: float | None = None  # where a stream that was ended ended, if inside a snippet
+            self.intake.begun = start is not None
             self.warnings: tuple[str, ...] = ()
-            self._album: dict[int, np.ndarray] = {}
-            self._see(self.loaded.model.encoder.start(1))
+            self._see(self.loaded.model.encoder.start(1), {})
 
     # -- watching ----------------------------------------------------------------------------------------------------
 
@@ -97,7 +113,8 @@ class Session:
         """A piece of the stream that begins at second `at`; gives how many snippets were encoded.
 
         `frames` (n, h, w, 3) uint8 of any size, each at one of `times` (n,) seconds; without `times` they are spread
-        evenly over the waveform, a single one is at `at`. `waveform` (samples,) float32 mono at the model's rate.
+        evenly over the waveform, a single one is at `at`. `waveform` (samples,) float32 mono at the model's rate, full
+        scale is 1; a sample that is not finite or beyond 16 is taken for silence, and the receipt counts it.
         """
         with self._lock:
             self.push(frames, waveform, at=at, times=times)
@@ -129,6 +146,8 @@ class Session:
         seconds = [] if times is None else [float(time) for time in times]
         if len(seconds) != count:
             raise ValueError(f"expected one time for each frame, found {len(seconds)} times and {count} frames")
+        for second in (at, *seconds):  # before anything is taken in
+            check_second(second)
         with self._lock:
             self._begin(min([at, *seconds]))
             for time, frame in zip(seconds, [] if frames is None else frames, strict=True):
@@ -158,14 +177,15 @@ class Session:
             while done < left:
                 done += self._encode(min(MOST, left - done))
             if done:
-                self._end = end
+                self.intake.end = end
+                self._see(self._seen.state, self._seen.album)
             return done
 
     def step(self, most: int = MOST) -> int:
         """Encodes the snippets that are due, `most` of them at most; gives how many."""
         with self._lock:
-            count = min(most, self.intake.due)
-            return self._encode(count) if count else 0
+            due = min(most, self.intake.due)
+            return self._encode(due) if due > 0 else 0
 
     def catch_up(self) -> int:
         """Encodes all snippets that are due; gives how many."""
@@ -177,64 +197,85 @@ class Session:
     def drop(self, snippets: int) -> int:
         """Leaves out so many of the snippets that are due, unseen; the receipt will tell which. Gives how many."""
         with self._lock:
-            count = min(snippets, self.intake.due)
-            if count:
-                self.intake.drop(count)
-                self._see(skip(self._seen.state, count))
-            return count
+            due = max(0, min(snippets, self.intake.due))
+            if due:
+                self.intake.drop(due)
+                self._see(skip(self._seen.state, due), self._seen.album)
+            return due
+
+    def keep_up(self, most: int) -> int:
+        """Leaves out the oldest of the snippets that are due where more than `most` are. Gives how many."""
+        with self._lock:
+            return self.drop(self.intake.due - most)
 
     def _begin(self, at: float) -> None:
-        if not self._begun:
-            self.intake.origin, self._begun = at, True
-        self._end = None
+        if not self.intake.begun:
+            self.intake.origin, self.intake.begun = at, True
+        self.intake.end = None
 
     @torch.inference_mode()
     def _encode(self, count: int) -> int:
-        first = self.intake.next
-        frames, pieces, before = self.intake.take(count)
-        inputs = snippet_inputs(frames, pieces, before, self.loaded.model.sizes)
-        _, _, state = self.loaded.model.encoder(inputs, self._seen.state)
-        if self._wants_album:
-            new = {first + at: frames[shown.max()] for at, shown in enumerate(pieces.frames) if shown.max() >= 0}
-            kept = kept_snippets(state)
-            self._album = {at: frame for at, frame in {**self._album, **new}.items() if at in kept}
-        self._see(state)
+        taken = self._take(count)
+        latents, _, state = self.loaded.model.encoder(taken.inputs, self._seen.state)
+        self._accept(taken, latents, state)
         return count
 
-    def _see(self, state: MirasolState) -> None:
-        """The new state, with what the receipt says of it: replaced at once, so that a reader gets both or neither."""
-        counts = self.intake.counts
-        self._seen = Seen(
-            state, self.intake.next, counts.frames, counts.samples, counts.dropped, tuple(self.intake.left_out)
-        )
-
-    def _inputs(self, count: int) -> Inputs:
+    def _take(self, count: int) -> Taken:
+        """The next `count` snippets as the encoder wants them; the lock is held until `_accept`."""
+        first, seen = self.intake.next, self.intake.seen
         frames, pieces, before = self.intake.take(count)
-        return snippet_inputs(frames, pieces, before, self.loaded.model.sizes)
+        chosen: dict[int, np.ndarray] = {}
+        if self._wants_album:
+            chosen = {first + at: frames[shown.max()] for at, shown in enumerate(pieces.frames) if shown.max() >= 0}
+        return Taken(count, seen, snippet_inputs(frames, pieces, before, self.loaded.model.sizes), chosen)
+
+    def _accept(self, taken: Taken, latents: Tensor, state: MirasolState) -> None:
+        """The state after what was taken, if it holds numbers alone; what makes others is left out, as if nobody had
+        looked: a state is for good, and one that is not finite would never answer again."""
+        album = self._seen.album
+        if not is_finite(latents, state):
+            self.intake.leave_out(taken.count, taken.seen, "the model made numbers of it that are not finite")
+            state = skip(self._seen.state, taken.count)
+        elif self._wants_album:
+            kept = kept_snippets(state)
+            album = {at: frame for at, frame in {**album, **taken.album}.items() if at in kept}
+        self._see(state, album)
+
+    def _see(self, state: MirasolState, album: dict[int, np.ndarray]) -> None:
+        """The new state, with what the receipt says of it: replaced at once, so that a reader gets both or neither."""
+        intake, counts = self.intake, self.intake.counts
+        self._seen = Seen(
+            state, intake.origin, intake.next, counts.frames, counts.samples, counts.dropped, counts.unsound,
+            tuple(intake.left_out), intake.end, album,
+        )  # fmt: skip
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Watched:
         """What was seen so far, as a value: it stays as it is while the session goes on."""
-        seen, end, sizes = self._seen, self._end, self.loaded.model.sizes
+        seen, sizes = self._seen, self.loaded.model.sizes
         kept, memory = seen.state.numbers[seen.state.numbers >= 0], seen.state.combiner.memory
         first = int(kept[0]) if len(kept) else seen.snippets
+        length = sizes.snippet_seconds
+        end = seen.origin + seen.snippets * length if seen.end is None else seen.end
+        watched = max(0.0, end - seen.origin)  # the last cell of a picture may reach beyond it
+        unsound = (unsound_words(seen.unsound),) if seen.unsound else ()
         return Watched(
             seen.state,
             Receipt(
-                start=round(self.intake.origin, 3),
-                end=round(self.intake.second(seen.snippets) if end is None else end, 3),
-                text_start=round(self.intake.second(first), 3),
-                picture_seconds=round(seen.frames / sizes.frame_rate, 3),
-                sound_seconds=round(seen.samples / sizes.sample_rate, 3),
+                start=round(seen.origin, 3),
+                end=round(end, 3),
+                text_start=round(seen.origin + first * length, 3),
+                picture_seconds=round(min(seen.frames / sizes.frame_rate, watched), 3),
+                sound_seconds=round(min(seen.samples / sizes.sample_rate, watched), 3),
                 frames=seen.frames,
                 snippets=seen.snippets - seen.dropped,
                 model=self.loaded.name,
-                warnings=self.warnings,
+                warnings=(*self.warnings, *unsound),
                 left_out=seen.left_out,
                 remembers=memory is not None and bool(memory.written.any()),
             ),
-            dict(self._album),
+            dict(seen.album),
         )
 
     def ask(self, question: str) -> Answer:
@@ -260,7 +301,8 @@ class Session:
     @property
     def seconds(self) -> float:
         """The second of the stream up to which it was encoded."""
-        return self.intake.second(self._seen.snippets)
+        seen = self._seen
+        return seen.origin + seen.snippets * self.loaded.model.sizes.snippet_seconds
 
     def fork(self) -> Session:
         """A second session that goes on from here on its own; nothing is encoded again."""
@@ -274,16 +316,16 @@ class Session:
         """Writes state, clock and what waits to be encoded as one safetensors file; gives its size in bytes."""
         with self._lock:
             self.catch_up()
-            return saved.write(Path(path), self._seen.state, self.intake, self._begun, self._end, self.loaded)
+            return saved.write(Path(path), self._seen.state, self.intake, self.loaded)
 
     @classmethod
     def load(cls, path: str | Path, model: Loaded | str | Path = "tiny", *, album: bool = False) -> Session:
         """A saved session, on the model that it was watched with. `ValueError` for another model or a foreign file."""
         loaded = model if isinstance(model, Loaded) else load(model)
-        state, intake, begun, end = saved.read(Path(path), loaded)
+        state, intake = saved.read(Path(path), loaded)
         session = cls(loaded, **intake.expects, patience=intake.patience, hold=intake.hold, album=album)
-        session.intake, session._begun, session._end = intake, begun, end
-        session._see(state)
+        session.intake = intake
+        session._see(state, {})
         return session
 
 
@@ -295,28 +337,43 @@ def kept_snippets(state: MirasolState) -> set[int]:
     return kept
 
 
+def is_finite(latents: Tensor, state: MirasolState) -> bool:
+    """Whether what a step made, and the memory that it wrote, are numbers: all that the next one builds on."""
+    found = bool(latents.isfinite().all())
+    if (memory := state.combiner.memory) is not None:
+        found = found and bool(memory.tokens.isfinite().all())
+    return found
+
+
+def unsound_words(samples: int) -> str:
+    return f"{count(samples, 'sample')} of sound not finite or far beyond full scale; silence was heard instead"
+
+
 @torch.inference_mode()
 def step_together(sessions: Sequence[Session], most: int = MOST) -> int:
     """Encodes what is due in several sessions of one model as one batch; gives the number of snippets.
 
     Of each session `most` snippets at most; sessions with nothing due are left alone.
     """
-    waiting = [(session, min(most, session.intake.due)) for session in sessions]
-    waiting = [(session, count) for session, count in waiting if count]
-    if not waiting:
-        return 0
-    encoder = waiting[0][0].loaded.model.encoder
-    if any(session.loaded.model.encoder is not encoder for session, _ in waiting):
+    encoders = {id(session.loaded.model.encoder) for session in sessions if session.intake.due}
+    if len(encoders) > 1:
         raise ValueError("expected sessions that share one loaded model: load it once and give it to each Session")
-    waiting.sort(key=lambda pair: id(pair[0]))  # two threads that lock several sessions do so in one order
-    for session, _ in waiting:
-        session._lock.acquire()
-    try:
-        inputs = join_inputs([session._inputs(count) for session, count in waiting])
-        _, _, state = encoder(inputs, stack_states([session.state for session, _ in waiting]))
-        for (session, _), row in zip(waiting, split_states(state), strict=True):
-            session._see(row)
-    finally:
-        for session, _ in waiting:
-            session._lock.release()
-    return sum(count for _, count in waiting)
+    with ExitStack() as held:
+        # Two threads that lock several sessions do so in one order. What is due is known only under the lock.
+        waiting: list[tuple[Session, int]] = []
+        for session in sorted({id(session): session for session in sessions}.values(), key=id):
+            if not session.intake.due:
+                continue
+            held.enter_context(session._lock)
+            if (due := min(most, session.intake.due)) > 0:
+                waiting.append((session, due))
+        if not waiting:
+            return 0
+        taken = [session._take(count) for session, count in waiting]
+        encoder = waiting[0][0].loaded.model.encoder
+        latents, _, state = encoder(
+            join_inputs([one.inputs for one in taken]), stack_states([session.state for session, _ in waiting])
+        )
+        for at, ((session, _), row) in enumerate(zip(waiting, split_states(state), strict=True)):
+            session._accept(taken[at], latents[at, : taken[at].count], row)
+        return sum(one.count for one in taken)

@@ -25,7 +25,8 @@ def png(width: int, height: int, head: bytes = b"\x08\x02\x00\x00\x00") -> bytes
     ("picture", "why"),
     [
         (png(9_000, 14_000), "9000 x 14000 pixels"), (png(2**20, 2**30), "pixels"),
-        (png(3, 2, b"\x08"), "cannot be read"), (b"", "cannot be read"), (b"\x89PNG\r\n\x1a\n" + b"\x00" * 40, "cannot be read"),
+        (png(3, 2, b"\x08"), "cannot be read"), (b"", "cannot be read"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00" * 40, "cannot be read"),
     ],
     ids=["large", "gigantic", "short", "empty", "zeros"],
 )  # fmt: skip

@@ -43,7 +43,7 @@ def inspection_text(name: str, numbers: dict[str, Any]) -> str:
         lines.append("" if count is None else f"  {part:<16}{count:>15,}{100 * count / total:>8.1f} %")
     tokens = ", ".join(f"{stage} {count}" for stage, count in numbers["tokens_per_snippet"].items())
     size = numbers["state_bytes"]
-    shown = f"{size / 2**20:,.1f} MiB" if size > 2**20 else f"{size / 2**10:,.1f} KiB"
+    shown = f"{size / 1e6:,.1f} MB" if size > 1e6 else f"{size / 1e3:,.1f} kB"
     context = f"the latents of {numbers['context_snippets']} snippets"
     context += " and the memory" if numbers["tokens_per_snippet"]["memory"] else ""
     lines += [

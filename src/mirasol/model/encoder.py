@@ -30,7 +30,8 @@ from .state import MirasolState, PriorityState, padding_first
 from .vit import PICTURE, SOUND, Vit
 
 SECONDS_WIDTH = 64
-# The one place where a combiner is chosen by name.
+# The class of each combiner's name. Others ask for the name, too: which norm a memory needs (below), what a combiner
+# costs (flops, footprint), what `inspect` prints.
 COMBINER: dict[str, Callable[[Sizes], nn.Module]] = {
     "local": LocalCombiner, "causal": CausalCombiner, "ttm": TuringCombiner, "local-ttm": LocalTuringCombiner,
     "priority": PriorityCombiner,

@@ -364,7 +364,8 @@ def test_watch_a_pipe_with_standing_questions(model: str, film: Path, tmp_path: 
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     ends = [line["end"] for line in lines]
-    assert ends[:-1] == [line["start"] + 1 for line in lines[:-1]] == [1.0, 2.0, 3.0]
+    assert ends[:-1] == [1.0, 2.0, 3.0]
+    assert {line["start"] for line in lines} == {0.0}  # each may rest on everything so far
     assert 3.0 < ends[-1] < 3.2  # where the sound ends (its codec adds a little), not where the snippet would
     assert set(lines[0]) == {"start", "end", "question", "answer", "confidence", "receipt"}
     assert "what do you hear?" in ran.stdout

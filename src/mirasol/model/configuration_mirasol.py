@@ -24,6 +24,7 @@ class MirasolConfig(PreTrainedConfig):
     # What a Trainer should not collect over a whole evaluation: all but the logits.
     keys_to_ignore_at_inference = [  # noqa: RUF012 (the name is transformers', and it must be a list)
         "text", "latent", "video", "audio", "effort", "spread", "past_key_values", "encoder_outputs",
+        "decoder_hidden_states", "decoder_attentions", "cross_attentions",
     ]  # fmt: skip
 
     sizes: dict[str, Any] | None = None

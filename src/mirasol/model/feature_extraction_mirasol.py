@@ -6,6 +6,7 @@ Time is cut in `snippets.py`, the spectrogram made in `signals.py`; here only th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from .inputs import silence_before
 from .signals import column_mask, snippet_spectrograms
 from .sizes import Sizes
 from .snippets import cut, snippet_count
+
+LOUDEST = 100.0  # samples beyond are no sound in -1 to 1 that somebody made too loud
+MOST_BYTES = 8 << 30  # of a clip's pictures or sound
 
 
 def plain(sizes: Sizes | dict[str, Any] | None) -> dict[str, Any]:
@@ -49,8 +53,34 @@ def as_waveforms(audio: Any) -> list[np.ndarray | None]:
             if not np.issubdtype(wave.dtype, np.floating):
                 raise ValueError(f"expected samples as floats in -1 to 1, found {wave.dtype}; scale them first")
             wave = wave.astype(np.float32)
+            if bad := int((~(np.abs(wave) <= LOUDEST)).sum()):
+                raise ValueError(
+                    f"expected samples as floats in -1 to 1, found {bad} of {len(wave)} that are NaN or beyond "
+                    f"{LOUDEST:g}; mend the sound first (np.nan_to_num), or scale it"
+                )
         waveforms.append(wave)
     return waveforms
+
+
+def clip_snippets(sizes: Sizes, start: float, end: float) -> int:
+    """How many snippets a clip of these seconds has; `ValueError` for seconds that make no sense, or for more snippets
+    than fit into `MOST_BYTES`."""
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise ValueError(f"expected start and end of a clip as finite seconds, found {start} and {end}")
+    if end < start:
+        raise ValueError(f"expected a clip that ends after its start, found start {start} and end {end} seconds")
+    check_count(sizes, (end - start) / sizes.snippet_seconds)
+    return snippet_count(sizes, end - start)
+
+
+def check_count(sizes: Sizes, count: float) -> None:
+    """`ValueError` where so many snippets of one clip would fill the memory."""
+    each = 4 * max(3 * sizes.frames * sizes.height * sizes.width, sizes.mels * sizes.columns, sizes.samples)
+    if not 0 <= count <= MOST_BYTES // each:
+        raise ValueError(
+            f"expected a clip of 0 to {MOST_BYTES // each} snippets of {sizes.snippet_seconds:g} s, found "
+            f"{count:.0f}; check fps, times, start and end, or watch it piece by piece (mirasol.Session)"
+        )
 
 
 class MirasolFeatureExtractor(SequenceFeatureExtractor):
@@ -103,7 +133,8 @@ class MirasolFeatureExtractor(SequenceFeatureExtractor):
                 parts.append((nothing, torch.zeros(0, sizes.columns, dtype=torch.bool)))
                 continue
             if number is None:
-                number = snippet_count(sizes, self.end(wave, begin) - origin)
+                number = clip_snippets(sizes, origin, max(origin, self.end(wave, begin)))
+            check_count(sizes, number)
             pieces = cut(sizes, origin=origin, first=0, count=number, waveform=wave, waveform_start=begin)
             spectrogram = snippet_spectrograms(pieces.waveform, silence_before(sizes), sizes)
             parts.append((spectrogram, column_mask(pieces.heard, sizes)))

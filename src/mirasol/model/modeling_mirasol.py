@@ -22,6 +22,8 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModel,
+    AutoModelForMultimodalLM,
     AutoModelForSeq2SeqLM,
     DynamicCache,
     EncoderDecoderCache,
@@ -39,11 +41,20 @@ from .encoder import Encoder
 from .initialising import building, initialise
 from .inputs import Inputs
 from .mirasol import Mirasol, text_loss
+from .prompts import take_prompts
 from .recompute import recompute_blocks
 from .reconstruction import Reconstruction
+from .recording import recorded
 from .state import MirasolState
 
+AUTO_MODELS = ("AutoModel", "AutoModelForSeq2SeqLM", "AutoModelForMultimodalLM")
 MOST_NEW_TOKENS = 48  # of an answer, unless the caller says otherwise
+PASSED_ON = ("tokenizer", "assistant_tokenizer", "num_items_in_batch", "task_ids")  # by generate(), a Trainer, PEFT
+OTHER_NAMES = {
+    "input_ids": "prompts as decoder_input_ids", "attention_mask": "the mask of prompts as decoder_attention_mask",
+    "inputs_embeds": "signals as pixel_values_videos and input_features",
+    "decoder_inputs_embeds": "prompts as decoder_input_ids",
+}  # fmt: skip
 
 
 @dataclass
@@ -61,7 +72,10 @@ class MirasolEncoderOutput(ModelOutput):
 @dataclass
 class MirasolOutput(ModelOutput):
     """`loss` is the weighted sum of the named losses; `spread` tells of collapse when near zero (see
-    `mirasol.Output`). With labels, logits (B, T, V) are made in evaluation only: training does not need them."""
+    `mirasol.Output`). With labels, logits (B, T, V) are made in evaluation only: training does not need them.
+
+    On request, of the text decoder: `decoder_hidden_states` (B, T, D) before each block and at the end, and of each
+    block `decoder_attentions` (B, heads, T, positions), `cross_attentions` (B, heads, T, C)."""
 
     loss: Tensor | None = None
     logits: Tensor | None = None
@@ -73,6 +87,9 @@ class MirasolOutput(ModelOutput):
     spread: Tensor | None = None
     past_key_values: EncoderDecoderCache | None = None
     encoder_outputs: MirasolEncoderOutput | None = None
+    decoder_hidden_states: tuple[Tensor, ...] | None = None
+    decoder_attentions: tuple[Tensor, ...] | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,14 +220,22 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
         return_dict: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        prompt_ids: Tensor | None = None,
+        prompt_attention_mask: Tensor | None = None,
+        **others: Any,
     ) -> MirasolOutput | tuple:
         """The signals are those of `Inputs` (B clips).
 
         decoder_input_ids, labels  (B', T), aligned: labels are shifted here, -100 counts for nothing
         decoder_attention_mask     (B', T so far), false on padding, at either end
         rows                       (B') which clip each text belongs to; without it B' = B, one text each
-        logits_to_keep             of the last so many positions only; 0 means of all
+        logits_to_keep             of the last n positions only; 0 means of all
+        prompt_ids, ..._mask       of a batch for training; `generate` alone reads them
+        others                     what wrappers give under names of other models; None, or refused
         """
+        refuse_others(others)
         if decoder_input_ids is None:
             raise ValueError("expected decoder_input_ids (prompts, in training with their answers), found none")
         inputs = None
@@ -221,8 +246,15 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
         watched = self.select(encoder_outputs, rows)
         if past_key_values is None and (use_cache or (use_cache is None and labels is None and not self.training)):
             past_key_values = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        hidden = self.decode(decoder_input_ids, watched, past_key_values, decoder_attention_mask)
+        wanted = {"hidden": bool(output_hidden_states), "attentions": bool(output_attentions)}
+        with recorded(self.decoder, **wanted) as record:
+            hidden = self.decode(decoder_input_ids, watched, past_key_values, decoder_attention_mask)
         output = MirasolOutput(past_key_values=past_key_values, encoder_outputs=encoder_outputs)
+        if output_hidden_states:
+            output.decoder_hidden_states = (*record.hidden_states, hidden)
+        if output_attentions:
+            output.decoder_attentions = tuple(record.attentions)
+            output.cross_attentions = tuple(record.cross_attentions)
         if labels is None or not self.training:
             output.logits = self.lm_head(hidden[:, -logits_to_keep:])
         if labels is not None:
@@ -272,8 +304,10 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
     def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
         """`GenerationMixin.generate` with `rows`, and with either modality absent: clips are encoded here, once each.
 
-        Give prompts as `decoder_input_ids` (left-padded; without a mask the padding is found by its id).
+        Give prompts as `decoder_input_ids` (left-padded; without a mask the padding is found by its id). A batch made
+        for training will do: with `labels`, or the processor's `prompt_ids`, the answers in it are left aside.
         """
+        take_prompts(kwargs, self.config.pad_token_id or 0, self.config.eos_token_id)
         names = ("frame_mask", "input_features", "column_mask", "snippet_mask")
         signals = {name: kwargs.pop(name, None) for name in names}
         signals["pixel_values_videos"] = kwargs.pop("pixel_values_videos", inputs)
@@ -281,9 +315,6 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
         if watched is None:
             watched = self.encoder(**signals)
         kwargs["encoder_outputs"] = self.select(watched, kwargs.pop("rows", None))
-        prompts = kwargs.get("decoder_input_ids")
-        if prompts is not None and kwargs.get("decoder_attention_mask") is None:
-            kwargs["decoder_attention_mask"] = (prompts != self.config.pad_token_id).long()
         self.fill_generation_config(kwargs)
         criteria = StoppingCriteriaList([PositionsUsed(self.sizes.text_positions)])
         criteria.extend(kwargs.pop("stopping_criteria", None) or [])
@@ -300,6 +331,15 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
             kwargs["max_new_tokens"] = MOST_NEW_TOKENS
 
 
+def refuse_others(others: dict[str, Any]) -> None:
+    """`ValueError` or `TypeError` for arguments that the forward does not take, but for those that are None or in
+    `PASSED_ON`."""
+    for name in (name for name, value in others.items() if value is not None and name not in PASSED_ON):
+        if name in OTHER_NAMES:
+            raise ValueError(f"expected {OTHER_NAMES[name]}, found {name}")
+        raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
+
+
 def save_code(folder: str | Path) -> None:
     """Puts the code of this folder beside a saved model, so that it loads where this package is not installed:
     `AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=True)`, likewise AutoConfig and AutoProcessor."""
@@ -309,7 +349,7 @@ def save_code(folder: str | Path) -> None:
             shutil.copyfile(source, folder / source.name)
     classes = {
         "AutoConfig": "configuration_mirasol.MirasolConfig",
-        "AutoModelForSeq2SeqLM": "modeling_mirasol.MirasolForConditionalGeneration",
+        **dict.fromkeys(AUTO_MODELS, "modeling_mirasol.MirasolForConditionalGeneration"),
         "AutoFeatureExtractor": "feature_extraction_mirasol.MirasolFeatureExtractor",
         "AutoProcessor": "processing_mirasol.MirasolProcessor",
     }
@@ -321,4 +361,5 @@ def save_code(folder: str | Path) -> None:
 
 if not __name__.startswith("transformers_modules."):  # code loaded from a model's folder leaves the Auto classes alone
     AutoConfig.register("mirasol", MirasolConfig, exist_ok=True)
-    AutoModelForSeq2SeqLM.register(MirasolConfig, MirasolForConditionalGeneration, exist_ok=True)
+    for auto in (AutoModel, AutoModelForSeq2SeqLM, AutoModelForMultimodalLM):
+        auto.register(MirasolConfig, MirasolForConditionalGeneration, exist_ok=True)

@@ -26,10 +26,15 @@ from transformers import (
 from transformers.utils import cached_file
 
 from .configuration_mirasol import MirasolConfig
-from .feature_extraction_mirasol import MirasolFeatureExtractor, as_waveforms, check_tensors, per_clip
+from .feature_extraction_mirasol import (
+    MirasolFeatureExtractor,
+    as_waveforms,
+    check_tensors,
+    clip_snippets,
+    per_clip,
+)
 from .mirasol import IGNORE
 from .sizes import Sizes
-from .snippets import snippet_count
 from .text import DESCRIBE, END, PAD, SPECIAL, START, Text, pad
 from .video_processing_mirasol import MirasolVideoProcessor, as_clips, times_per_clip
 from .vocabulary import read_tokenizer
@@ -100,7 +105,8 @@ class MirasolProcessor(ProcessorMixin):
     @property
     def model_input_names(self) -> list[str]:
         signals = [*self.video_processor.model_input_names, *self.feature_extractor.model_input_names]
-        return [*signals, "snippet_mask", "rows", "decoder_input_ids", "decoder_attention_mask", "labels"]
+        prompts = ["decoder_input_ids", "decoder_attention_mask", "labels", "prompt_ids", "prompt_attention_mask"]
+        return [*signals, "snippet_mask", "rows", *prompts]
 
     def __call__(
         self,
@@ -121,7 +127,8 @@ class MirasolProcessor(ProcessorMixin):
 
         text     a question or "<describe>" for a caption; for one clip also a list of them, for several clips a list
                  with one, or a list, for each
-        answers  of the same shape as `text`, for training: they follow the prompts, and `labels` are made
+        answers  of the same shape as `text`, for training: they follow the prompts, `labels` are made, and the prompts
+                 alone are kept as `prompt_ids`, from which `generate` begins
         The seconds are those of the source, see `MirasolVideoProcessor` and `MirasolFeatureExtractor`; `end` is that of
         the clip, by default of its picture or its sound, whichever is later.
         """
@@ -167,17 +174,17 @@ class MirasolProcessor(ProcessorMixin):
             if waveform is not None:
                 ends.append(self.feature_extractor.end(waveform, start if begin is None else begin))
             end = max(ends)
-        if end < start:
-            raise ValueError(f"expected a clip that ends after its start, found start {start} and end {end} seconds")
-        return snippet_count(Sizes.from_dict(self.feature_extractor.sizes), end - start)
+        return clip_snippets(Sizes.from_dict(self.feature_extractor.sizes), start, end)
 
     def prompts(self, text: Any, answers: Any, clips: int) -> dict[str, Tensor]:
         """decoder_input_ids and decoder_attention_mask, left-padded; rows and labels where they are needed."""
         questions, rows = flatten(text, clips)
         layout = self.text
         ids = [layout.prompt(None if question in (None, CAPTION) else question) for question in questions]
-        labels = [[IGNORE] * len(prompt) for prompt in ids]
+        labels, batch = [[IGNORE] * len(prompt) for prompt in ids], {}
         if answers is not None:
+            prompts, real = pad(ids, layout.pad, left=True)
+            batch = {"prompt_ids": prompts, "prompt_attention_mask": real.long()}
             targets, _ = flatten(answers, clips)
             if len(targets) != len(ids):
                 raise ValueError(f"expected an answer for each of the {len(ids)} questions, found {len(targets)}")
@@ -186,7 +193,7 @@ class MirasolProcessor(ProcessorMixin):
                 prompt += target
                 label += target
         padded, mask = pad(ids, layout.pad, left=True)
-        batch = {"decoder_input_ids": padded, "decoder_attention_mask": mask.long()}
+        batch |= {"decoder_input_ids": padded, "decoder_attention_mask": mask.long()}
         if answers is not None:
             batch["labels"] = pad(labels, IGNORE, left=True)[0]
         if rows is not None:
@@ -198,7 +205,8 @@ class MirasolProcessor(ProcessorMixin):
         tokenizer's own `decode` (such as skip_special_tokens=False) it is that."""
         if kwargs:
             return self.tokenizer.decode(token_ids, **kwargs)
-        return self.text.answer(torch.as_tensor(token_ids).tolist())
+        ids = torch.as_tensor(token_ids).flatten().tolist()
+        return self.text.answer([number for number in ids if number >= 0])  # trainers pad with -100
 
     def batch_decode(self, sequences: Any, **kwargs: Any) -> list[str]:
         """`decode` for each row."""

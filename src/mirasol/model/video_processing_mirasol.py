@@ -6,7 +6,9 @@ class for video needs torchvision, so this derives from the one for images.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,10 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from .embeddings import CHANNELS
-from .feature_extraction_mirasol import check_tensors, per_clip, plain, stack
+from .feature_extraction_mirasol import check_count, check_tensors, clip_snippets, per_clip, plain, stack
 from .signals import snippet_pixels
 from .sizes import Sizes
-from .snippets import cut, snippet_count
+from .snippets import cut
 
 Frames = np.ndarray | list[np.ndarray]
 
@@ -61,12 +63,16 @@ class MirasolVideoProcessor(BaseImageProcessor):
 
     def times(self, frames: Frames, times: Any, fps: float | None, start: float) -> tuple[np.ndarray, float]:
         """When each frame goes on screen, and when the last one leaves it; seconds of the source."""
+        if fps is not None and not (isinstance(fps, Real) and 0 < fps < math.inf):
+            raise ValueError(f"expected fps as a positive number of frames per second, found {fps}")
         if times is not None:
             shown = np.asarray(times, np.float64)
         elif fps is not None:
             shown = start + np.arange(len(frames)) / fps
         else:
             raise ValueError("expected video_times (seconds at which each frame goes on screen) or fps, found neither")
+        if not np.isfinite(shown).all():
+            raise ValueError("expected video_times and start as finite seconds, found NaN or infinity")
         if shown.shape != (len(frames),) or (np.diff(shown) < 0).any():
             raise ValueError(
                 f"expected video_times as {len(frames)} rising seconds, one for each frame; found shape {shown.shape}"
@@ -109,7 +115,8 @@ class MirasolVideoProcessor(BaseImageProcessor):
                 continue
             shown, last = self.times(clip, times, rate, origin)
             last = last if stop is None else stop
-            number = snippet_count(sizes, last - origin) if number is None else number
+            number = clip_snippets(sizes, origin, last) if number is None else number
+            check_count(sizes, number)
             pieces = cut(sizes, origin=origin, first=0, count=number, frame_times=shown, picture_end=last)
             parts.append(snippet_pixels(clip, pieces.frames, sizes))
         return BatchFeature(stack(parts, self.model_input_names, [number or 0 for number in wanted]))

@@ -1,5 +1,5 @@
 """Lists of questions with options to choose from: AVQA, Daily-Omni, WorldSense, Video-MME, EgoSchema, OmniBench, STAR,
-LongVideoBench, TGIF-QA's actions and transitions, MVBench and MLVU.
+LongVideoBench, TGIF-QA's actions and transitions, MVBench, MLVU and what has fields of the same names.
 
 They differ in the names of their fields alone, once what some of them nest or spread over several fields is one list.
 Letters before options (`A. dog`) are taken off, and an answer given as a letter, a place or the option's text becomes
@@ -9,7 +9,7 @@ the place of the right option.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,12 +45,15 @@ class Names:
     beside: str = ""
     start: str = ""
     end: str = ""
+    needed: str = ""  # beside question, options and media
+    when: Callable[[Table], bool] = lambda table: True
 
     @cached_property
     def form(self) -> Form:
         read = ", ".join((self.answer, self.type, self.key, self.start, self.end, *PLACE.findall(self.sound)))
-        return form(f"{self.question}, {self.options}, {self.media}",
-                    f"{read}, {', '.join(PLACE.findall(' '.join(self.files)))}, {self.beside}", seen=flat)  # fmt: skip
+        return form(f"{self.question}, {self.options}, {self.media}, {self.needed}",
+                    f"{read}, {', '.join(PLACE.findall(' '.join(self.files)))}, {self.beside}", seen=flat,
+                    when=self.when)  # fmt: skip
 
 
 KNOWN = (
@@ -73,7 +76,7 @@ KNOWN = (
           ("{image_path}",), "task type", "index",
           "{audio_path}", beside="audio, image, audio type, audio content, image content"),
     Names("STAR", "star", "question", "choices", "answer", "video_id", ("{video_id}",), "star type", "question_id",
-          beside="question_program, situations", start="start", end="end"),
+          needed="question_id, start, end", beside="question_program, situations", start="start", end="end"),
     Names("LongVideoBench", "longvideobench", "question", "candidates", "correct_choice", "video_path",
           ("{video_path}",),
           "question_category", "id", beside="video_id, question_wo_referring_query, position, topic_category, level, "
@@ -81,14 +84,26 @@ KNOWN = (
     Names("TGIF-QA, choices", "tgif-qa", "question", "options", "answer", "gif_name",
           ("{gif_name}",), "tgif type", "vid_id",
           beside="key, description"),
-    Names("films with candidates (MVBench, MLVU)", "video-choices", "question", "candidates", "answer", "video",
-          ("{video}",), "question_type", "question_id",
-          beside="duration, id, index, task_type, domain, subtitle", start="start", end="end"),
+)  # fmt: skip
+
+
+def _of_no_known(table: Table) -> bool:
+    return not any(names.form.has_needed(table) for names in KNOWN)
+
+
+# Lists of no data set above, MVBench and MLVU among them: by the usual names, and only where a list has the fields of
+# none of the others, so that one of theirs that is refused is not read otherwise.
+OTHERS = tuple(
+    Names("questions with options (MVBench, MLVU, others)", "video-choices", "question", options, "answer", film,
+          (f"{{{film}}}",), "question_type", "question_id", start="start", end="end",
+          beside="id, index, duration, task_type, domain, subtitle, accurate_start, accurate_end", when=_of_no_known)
+    for film in ("video", "video_id", "video_name", "audio", "audio_id")
+    for options in ("candidates", "options", "choices")
 )  # fmt: skip
 
 
 def names_of(table: Table) -> Names | None:
-    return next((names for names in KNOWN if names.form.fits(table)), None)
+    return next((names for names in (*KNOWN, *OTHERS) if names.form.fits(table)), None)
 
 
 def read_choices(table: Table) -> Annotations:

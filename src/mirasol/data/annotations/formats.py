@@ -42,6 +42,7 @@ FORMATS = (
     Format("ActivityNet-QA", questions.ACTIVITYNET_FORMS, questions.read_activitynet),
     Format("TGIF-QA, open", questions.TGIF, questions.read_tgif),
     *(Format(names.title, (names.form,), choices.read_choices) for names in choices.KNOWN),
+    Format(choices.OTHERS[0].title, tuple(names.form for names in choices.OTHERS), choices.read_choices),
     Format("EgoSchema, answers", choices.SUBSET_ANSWERS, choices.read_subset_answers),
     Format("StreamingBench", streams.STREAMINGBENCH, streams.read_streamingbench),
     Format("OVO-Bench", streams.OVO, streams.read_ovo),

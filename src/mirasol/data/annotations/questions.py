@@ -9,7 +9,7 @@ from typing import Any
 
 from .fields import form
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, list_of, read_table, require, text_of
+from .tables import Table, beside, list_of, number_of, read_table, require, text_of
 
 JUST_ASK = ("what", "how", "color", "where", "who", "when")  # the codes 0 to 5 of its column `type`
 ACTIVITYNET = ("motion", "spatial", "temporal", "yes/no", "color", "object", "location", "number", "other")
@@ -23,14 +23,14 @@ SPLITS = {  # film numbers below
 # -- MSRVTT-QA and MSVD-QA ---------------------------------------------------------------------------------------------
 
 
-FILM_ID = re.compile(
-    r"(?:video|vid)?\d+|.{11}_\d+_\d+"
-)  # of MSR-VTT and MSVD: 6513, video6513, vid2, a span on YouTube
+FILM = re.compile(r"(?:video|vid)\d+|.{11}_\d+_\d+")  # of MSR-VTT and MSVD: video6513, vid2, a span on YouTube
 
 
 def _has_film_ids(table: Table) -> bool:
-    first = table.objects[0] if table.objects else {}
-    return bool(FILM_ID.fullmatch(str(first.get("video_id"))))
+    """Names of films as the two have them, or numbers, with what else their lists have."""
+    film = str(table.objects[0].get("video_id")) if table.objects else ""
+    theirs = bool(table.fields & {"id", "category_id", "answer_type"})
+    return bool(FILM.fullmatch(film)) or (film.isdigit() and theirs)
 
 
 def is_hqga(table: Table) -> bool:
@@ -44,18 +44,21 @@ SHORT_FILMS = (
     form("question, answer, video_id", "id, question_id, category_id, answer_type, type", when=_has_film_ids),
     form("video, question, answer, qid", "type, width, height, frame_count", when=is_hqga),
 )
-ANY_FILMS = (form("question, answer, video_id", "id, question_id, answer_type, type",
+ANY_FILMS = (form("question, answer, video_id", "id, question_id, answer_type, type, start, end",
                   when=lambda table: bool(table.objects) and not _has_film_ids(table)),)  # fmt: skip
 
 
 def read_any_films(table: Table) -> Annotations:
-    """A list of nobody in particular, of questions about films by their names."""
+    """A list of nobody in particular, of questions about films by their names, or about seconds of them."""
     path, rows = table.path, []
     for number, one in enumerate(table.objects):
         film, question = text_of(one, "video_id", path), text_of(one, "question", path)
+        start, end = (None if one.get(name) in (None, "") else number_of(one[name], name, path)
+                      for name in ("start", "end"))  # fmt: skip
         rows.append(
             Row(str(one.get("id", one.get("question_id", number))), film, (film,), question,
-                _answers(text_of(one, "answer", path)), type=_question_word(one, question), split=split_of(path))
+                _answers(text_of(one, "answer", path)), type=_question_word(one, question), split=split_of(path),
+                start=start, end=end)
         )  # fmt: skip
     return Annotations("questions", tuple(rows))
 
@@ -143,7 +146,8 @@ def read_activitynet(table: Table) -> Annotations:
         answer = known.get(key)
         if answer is None and answers is not None:
             raise ValueError(f"expected an answer for each question, found none for {key!r} in {answers.path.name}")
-        kind = "" if answer is None else _activitynet_type(answer, answers.path)  # type: ignore[union-attr]
+        bare = answer is None or (answers is questions and "type" not in answer)  # others' copies have no types
+        kind = "" if bare else _activitynet_type(answer, answers.path)  # type: ignore[union-attr, arg-type]
         rows.append(
             Row(key, film, (f"v_{film}", film), text_of(one, "question", path),
                 () if answer is None else _answers(text_of(answer, "answer", path)), type=kind, split=split_of(path))

@@ -69,6 +69,9 @@ def test_a_field_that_could_change_the_meaning_is_refused(kind: str, tmp_path: P
         why = error_of(written(tmp_path, name, json.dumps([row, {**row, field: 3}])))
         assert field in why
         assert "\n" not in why
+        if kind == "StreamingBench":  # among the fields of a question, too
+            inside = json.dumps([{**row, "questions": [*row["questions"], {**row["questions"][0], field: 3}]}])
+            assert field == "options" or field in error_of(written(tmp_path, name, inside))
     found = read_annotations(written(tmp_path, name, json.dumps([{**row, "license": "x"}])))
     assert found.format == format
     assert "fields that are not read: license" in found.notes

@@ -22,6 +22,7 @@ class Format:
     name: str
     forms: tuple[Form, ...]
     reader: Callable[[Table], Annotations]
+    general: bool = False  # of no data set in particular
 
     def fits(self, table: Table) -> bool:
         return any(one.fits(table) for one in self.forms)
@@ -42,12 +43,13 @@ FORMATS = (
     Format("ActivityNet-QA", questions.ACTIVITYNET_FORMS, questions.read_activitynet),
     Format("TGIF-QA, open", questions.TGIF, questions.read_tgif),
     *(Format(names.title, (names.form,), choices.read_choices) for names in choices.KNOWN),
-    Format(choices.OTHERS[0].title, tuple(names.form for names in choices.OTHERS), choices.read_choices),
+    Format(choices.OTHERS[0].title, tuple(names.form for names in choices.OTHERS), choices.read_choices,
+           general=True),
     Format("EgoSchema, answers", choices.SUBSET_ANSWERS, choices.read_subset_answers),
     Format("StreamingBench", streams.STREAMINGBENCH, streams.read_streamingbench),
     Format("OVO-Bench", streams.OVO, streams.read_ovo),
     Format("MSRVTT-QA or MSVD-QA", questions.SHORT_FILMS, questions.read_short_films),
-    Format("open questions about films", questions.ANY_FILMS, questions.read_any_films),
+    Format("open questions about films", questions.ANY_FILMS, questions.read_any_films, general=True),
     Format("conversations (LLaVA, ShareGPT, messages)", conversations.CONVERSATIONS,
            conversations.read_conversations),
     Format("LLaVA mixture", conversations.MIXTURE, conversations.read_mixture),
@@ -80,7 +82,7 @@ def recognise(table: Table) -> Format:
     """The one format that fits; `ValueError` that says what was found, where none does or several do."""
     if (format := format_of(table)) is not None:
         return format
-    if (near := nearest(table)) is not None:
+    if (near := nearest(table) or nearest(table, general=True)) is not None:
         name, strange = near
         raise ValueError(
             f"{table.path.name} is nearly {name}, but has fields of which that format knows nothing and which could "
@@ -98,11 +100,14 @@ def found_in(table: Table) -> str:
     return f"found {type(table.value).__name__} {brief(table.value)}"
 
 
-def nearest(table: Table) -> tuple[str, list[str]] | None:
-    """The format whose fields are all there, the most of them, with the fields that speak against it."""
+def nearest(table: Table, general: bool = False) -> tuple[str, list[str]] | None:
+    """The data set's format (or the general one) whose fields are all there, the most of them, with the fields that
+    speak against it."""
     found = [
-        (len(form.needed), format.name, form.strange(table))
-        for format in FORMATS for form in format.forms if form.needed and form.has_needed(table) and form.strange(table)
+        (len(form.needed), format.name, strange)
+        for format in FORMATS if format.general is general
+        for form in format.forms if form.needed and form.has_needed(table) and form.when(table)
+        if (strange := form.strange(table))
     ]  # fmt: skip
     if not found:
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .choices import place_of, unletter
-from .fields import Form, form
+from .fields import form
 from .rows import Annotations, Row
 from .tables import Table, clock_seconds, list_of, number_of, objects_of, require, text_of
 
@@ -70,20 +70,21 @@ ASKED = ("question, task_type, time_stamp, answer, options, required_ability, gr
          "ground_truth_output, time, audio_path")  # fmt: skip
 
 
-def _flat_films(table: Table) -> Table:
-    return Table(table.path, list(_films(table.value)) if isinstance(table.value, list) else None)
-
-
-def _questions(table: Table) -> bool:
-    """Whether the questions of the films have no fields that would change them either."""
-    lists = [film["questions"] for film in _films(table.value) if isinstance(film.get("questions"), list)]
+def _with_questions(table: Table) -> Table:
+    """The films, and the questions of each after them, their fields as `asked.options`: both kinds count."""
+    films = list(_films(table.value)) if isinstance(table.value, list) else []
+    lists = [film["questions"] for film in films if isinstance(film.get("questions"), list)]
     asked = [one for questions in lists for one in questions if isinstance(one, dict)]
-    return not Form(known=form(ASKED).needed).strange(Table(table.path, asked))
+    return Table(table.path, films + [{f"asked.{name}": value for name, value in one.items()} for one in asked])
 
 
 STREAMINGBENCH = (
-    form("video_path, questions", "time, video_categories", seen=_flat_films, when=_questions),
-    form("video_path, question, time_stamp", f"video_categories, {ASKED}", seen=_flat_films),
+    form(
+        "video_path, questions",
+        f"time, video_categories, asked.{ASKED.replace(', ', ', asked.')}",
+        seen=_with_questions,
+    ),
+    form("video_path, question, time_stamp", f"video_categories, {ASKED}", seen=_with_questions),
 )
 
 

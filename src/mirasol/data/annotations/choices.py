@@ -17,7 +17,7 @@ from typing import Any
 
 from .fields import Form, form
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, brief, list_of, mapping_beside, number_of, read_table, require, text_of
+from .tables import Table, beside, brief, is_whole, list_of, mapping_beside, number_of, read_table, require, text_of
 
 SUBSET = "subset_answers.json"  # of EgoSchema
 PLACE = re.compile(r"{(.+?)}")
@@ -277,7 +277,7 @@ def place_of(answer: Any, options: Sequence[str], where: Path, letters: str = ""
         elif lettered or re.fullmatch(r"\(?[A-Z]\)?[.:]?", text):
             letter = text.strip("(")[0]
             place = letters.index(letter) if letter in letters else ord(letter) - ord("A")
-        elif text.isdigit():
+        elif is_whole(text):
             place = int(text)
     if not 0 <= place < len(options):
         raise ValueError(

@@ -15,11 +15,12 @@ from .fields import Form
 from .folders import SUFFIXES
 from .labels import DO, KINETICS_CLIP, KINETICS_SECONDS, VGGSOUND_FILE
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, read_table
+from .tables import Table, beside, is_whole, read_table
 
 LOOK = 50  # lines that are looked at
 UCF101_CLIP = re.compile(r"v_(\w+?)_g\d+_c\d+")
 HMDB51_LIST = re.compile(r"(.+)_test_split\d")
+LIST_NAME = re.compile(r"(train|val|test)list")
 HMDB51_SPLIT = {"0": None, "1": "train", "2": "test"}
 CLASS_NAMES = ("classInd.txt", "label_map.txt", "labels.csv", "label_map.csv", "classes.txt")
 
@@ -32,10 +33,10 @@ def is_clip_list(table: Table) -> bool:
     if len(lines[0]) == 1:
         return all(_class_by_path(line[0]) for line in lines)
     if len(lines[0]) == 2:  # VGGSound's test list is of names of a kind of its own
-        return not VGGSOUND_FILE.fullmatch(lines[0][0]) or lines[0][1].isdigit()
-    numbers = lines[0][1].isdigit() and lines[0][2].isdigit()
+        return not VGGSOUND_FILE.fullmatch(lines[0][0]) or is_whole(lines[0][1])
+    numbers = is_whole(lines[0][1]) and is_whole(lines[0][2])
     of_kinetics = numbers and KINETICS_CLIP.fullmatch(lines[0][0]) and int(lines[0][1]) <= KINETICS_SECONDS
-    return lines[0][1].isdigit() and not of_kinetics
+    return is_whole(lines[0][1]) and not of_kinetics
 
 
 CLIP_LIST = (Form(when=is_clip_list),)
@@ -69,9 +70,10 @@ def read_clip_list(table: Table) -> Annotations:
     ):
         return _hmdb51(lines, hmdb[1])
     labels, notes = _labels(lines, path)
+    named = LIST_NAME.match(path.stem.lower())  # `trainlist01.txt`
+    split = named[1] if named else split_of(path)
     rows = tuple(
-        Row(line[0], line[0], (line[0],), DO, (label,), split=split_of(path))
-        for line, label in zip(lines, labels, strict=True)
+        Row(line[0], line[0], (line[0],), DO, (label,), split=split) for line, label in zip(lines, labels, strict=True)
     )
     if len(lines[0]) == 3:
         notes += ("the second column is taken as the number of frames and not read",)
@@ -80,7 +82,7 @@ def read_clip_list(table: Table) -> Annotations:
 
 
 def _place(label: str) -> tuple[int, str]:
-    return (int(label), "") if label.isdigit() and len(label) < 9 else (0, label)
+    return (int(label), "") if is_whole(label) and len(label) < 9 else (0, label)
 
 
 def _hmdb51(lines: list[list[str]], label: str) -> Annotations:
@@ -102,7 +104,7 @@ def _labels(lines: list[list[str]], path: Path) -> tuple[list[str], tuple[str, .
     if len(lines[0]) == 1 or all(_class_by_path(line[0]) for line in lines):
         return [str(_class_by_path(line[0])) for line in lines], ()
     told = [line[-1] for line in lines]
-    if not all(label.isdigit() for label in told):
+    if not all(is_whole(label) for label in told):
         return told, ()
     if names := _class_names(path):
         if unknown := [number for number in told if int(number) not in names]:
@@ -127,5 +129,5 @@ def _class_names(path: Path) -> dict[int, str]:
             return {int(match[1]): match[2] for match in spaced if match is not None}
         return dict(enumerate(line[0] for line in lines))
     if lines and len(lines[0]) == 2:
-        return {int(number): name for number, name in lines if number.isdigit()}
+        return {int(number): name for number, name in lines if is_whole(number)}
     raise ValueError(f"expected the names of classes in {other}, a line each or with numbers before them")

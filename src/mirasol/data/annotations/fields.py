@@ -43,7 +43,9 @@ def words_of(name: str) -> list[str]:
 
 
 def changes_meaning(name: str) -> bool:
-    """Whether a field that is not understood could change what its row means, by its name."""
+    """Whether a field that is not understood could change what its row means, by its name; of `asked.options`, a field
+    of what is nested, by the last part."""
+    name = name.rpartition(".")[2]
     words = words_of(name)
     if LETTERED_OPTION.fullmatch(name):
         return True

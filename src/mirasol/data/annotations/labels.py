@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from .fields import Form, form
 from .folders import SUFFIXES
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, clock_seconds, number_of, read_table, text_of
+from .tables import Table, beside, clock_seconds, is_whole, number_of, read_table, text_of
 
 HEAR, SEE, DO = "what do you hear?", "what do you see and hear?", "what is being done?"
 CLIP_SECONDS = 10.0  # of VGGSound
+MOST_CLASSES = 100_000
 KINETICS_SECONDS = 10  # of a clip, at most
 SAMPLE_RATE = 24_000  # of EPIC-SOUNDS' sample numbers
 KINETICS_SOUNDS = (
@@ -40,8 +41,8 @@ def is_vggsound(table: Table) -> bool:
     """Four columns without a header (id, second, label, split), or two (file, label)."""
     first = [field.strip() for field in table.lines[0]] if table.lines else []
     if len(first) == 4:
-        return first[1].isdigit() and first[3] in ("train", "test")
-    return len(first) == 2 and bool(VGGSOUND_FILE.fullmatch(first[0])) and not first[1].isdigit()
+        return is_whole(first[1]) and first[3] in ("train", "test")
+    return len(first) == 2 and bool(VGGSOUND_FILE.fullmatch(first[0])) and not is_whole(first[1])
 
 
 VGGSOUND = (Form(when=is_vggsound),)
@@ -59,7 +60,7 @@ def read_vggsound(table: Table) -> Annotations:
         else:
             key, label = PurePosixPath(line[0].strip()).stem, line[1].strip()
             film, _, second = key.rpartition("_")
-            if not film or not second.isdigit():
+            if not film or not is_whole(second):
                 raise ValueError(f"expected a name such as ---g-f_I2yQ_000001.mp4 in {path.name}, found {line[0]!r}")
             start, split = float(second), split_of(path) or "test"
         rows.append(
@@ -82,7 +83,7 @@ def _class_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def is_class_list(table: Table) -> bool:
     """VGGSound's three columns: class, count, group."""
     first = [field.strip() for field in table.lines[0]] if table.lines else []
-    if len(first) != 3 or not first[1].isdigit() or first[2].isdigit():
+    if len(first) != 3 or not is_whole(first[1]) or is_whole(first[2]):
         return False
     return "/" not in first[0] and not first[0].lower().endswith(SUFFIXES)
 
@@ -116,7 +117,7 @@ def read_vggsounder(table: Table) -> Annotations:
     rows = []
     for film, labels in films.items():
         youtube, _, second = film.rpartition("_")
-        start = float(second) if youtube and second.isdigit() else None
+        start = float(second) if youtube and is_whole(second) else None
         rows.append(
             Row(film, film, (film,), SEE, tuple(labels), split="test", many=True, start=start,
                 end=None if start is None else start + CLIP_SECONDS, films=(youtube,) if start is not None else (),
@@ -163,7 +164,7 @@ def _kinetics(table: Table, labels: int) -> str:
 def is_kinetics_sounds(table: Table) -> bool:
     """Names of clips of YouTube videos with their seconds, of which there are at most ten, and a number."""
     first = [field.strip() for field in table.lines[0]] if table.lines else []
-    if len(first) != 3 or not (first[1].isdigit() and first[2].isdigit()):
+    if len(first) != 3 or not (is_whole(first[1]) and is_whole(first[2])):
         return False
     return bool(KINETICS_CLIP.fullmatch(first[0])) and int(first[1]) <= KINETICS_SECONDS
 
@@ -177,8 +178,10 @@ def read_kinetics_sounds(table: Table) -> Annotations:
     path, found = table.path, []
     for line in table.lines:
         name, seconds, number = (field.strip() for field in line)
-        if not number.isdigit():
-            raise ValueError(f"expected a class number in the third field of {path.name}, found {number!r}")
+        if not is_whole(number) or int(number) >= MOST_CLASSES:
+            raise ValueError(
+                f"expected a class number below {MOST_CLASSES:,} in the third field of {path.name}, found {number:.40}"
+            )
         found.append((name, number_of(seconds, "seconds", path), int(number)))
     fits = max(number for _, _, number in found) < len(KINETICS_SOUNDS)
     names = KINETICS_SOUNDS if fits else tuple(str(n) for n in range(max(n for _, _, n in found) + 1))
@@ -215,7 +218,7 @@ def read_epic(table: Table) -> Annotations:
         label = one.get("class", "").strip()
         if label:
             place = one.get("class_id", "")
-            if not place.isdigit() or order.setdefault(int(place), label) != label:
+            if not is_whole(place) or order.setdefault(int(place), label) != label:
                 raise ValueError(f"expected one 'class_id' for the class {label!r} in {path.name}, found {place!r}")
         more = {"description": one["description"]} if one.get("description") else {}
         rows.append(

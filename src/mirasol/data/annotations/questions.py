@@ -9,7 +9,7 @@ from typing import Any
 
 from .fields import form
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, list_of, number_of, read_table, require, text_of
+from .tables import Table, beside, is_whole, list_of, number_of, read_table, require, text_of
 
 JUST_ASK = ("what", "how", "color", "where", "who", "when")  # the codes 0 to 5 of its column `type`
 ACTIVITYNET = ("motion", "spatial", "temporal", "yes/no", "color", "object", "location", "number", "other")
@@ -30,14 +30,14 @@ def _has_film_ids(table: Table) -> bool:
     """Names of films as the two have them, or numbers, with what else their lists have."""
     film = str(table.objects[0].get("video_id")) if table.objects else ""
     theirs = bool(table.fields & {"id", "category_id", "answer_type"})
-    return bool(FILM.fullmatch(film)) or (film.isdigit() and theirs)
+    return bool(FILM.fullmatch(film)) or (is_whole(film) and theirs)
 
 
 def is_hqga(table: Table) -> bool:
     """The CSV of HQGA and of what follows it: films and ids are numbers in `video` and `qid`, the category of MSR-VTT's
     film is in `type`."""
     first = table.objects[0] if table.objects else {}
-    return all(str(first.get(name, 0)).isdigit() for name in ("video", "qid", "type"))
+    return all(is_whole(str(first.get(name, 0))) for name in ("video", "qid", "type"))
 
 
 SHORT_FILMS = (
@@ -78,13 +78,13 @@ def read_short_films(table: Table) -> Annotations:
         require(("question", "answer", "video_id"), one, path)
         film = text_of(one, "video_id", path)
         digits = film.removeprefix("video").removeprefix("vid")
-        if msrvtt and not digits.isdigit():
+        if msrvtt and not is_whole(digits):
             raise ValueError(f"expected 'video_id' as a number or as video6513 in {path.name}, found {film!r}")
-        name = f"video{digits}" if msrvtt else f"vid{digits}" if digits.isdigit() else film
+        name = f"video{digits}" if msrvtt else f"vid{digits}" if is_whole(digits) else film
         question, answer = text_of(one, "question", path), text_of(one, "answer", path)
         key = str(one.get("id", one.get("question_id", number)))
         files = tuple(dict.fromkeys((name, *youtube.get(name, ()), film)))
-        split = split_of(path) or (_split_of_film(int(digits), format) if digits.isdigit() else None)
+        split = split_of(path) or (_split_of_film(int(digits), format) if is_whole(digits) else None)
         rows.append(Row(key, name, files, question, _answers(answer), type=_question_word(one, question), split=split))
     return Annotations(format, tuple(rows))
 
@@ -97,7 +97,7 @@ def _question_word(one: Mapping[str, Any], question: str) -> str:
     if (stated := one.get("answer_type")) is not None:
         return str(stated)
     code = str(one.get("type", ""))
-    if code.isdigit() and int(code) < len(JUST_ASK):
+    if is_whole(code) and int(code) < len(JUST_ASK):
         return JUST_ASK[int(code)]
     return question.split()[0].lower() if question else ""
 
@@ -160,7 +160,7 @@ def read_activitynet(table: Table) -> Annotations:
 
 def _activitynet_type(answer: Mapping[str, Any], where: Path) -> str:
     code = text_of(answer, "type", where)
-    if not code.isdigit() or int(code) >= len(ACTIVITYNET):
+    if not is_whole(code) or int(code) >= len(ACTIVITYNET):
         raise ValueError(f"expected 'type' as 0 to 8 in {where.name}, found {code!r}")
     return ACTIVITYNET[int(code)]
 
@@ -178,7 +178,7 @@ def read_tgif(table: Table) -> Annotations:
     for one in table.objects:
         require(("gif_name", "question", "answer", "vid_id"), one, path)
         film, key, code = text_of(one, "gif_name", path), text_of(one, "vid_id", path), str(one.get("type", ""))
-        kind = TGIF_TYPES[int(code)] if code.isdigit() and int(code) < len(TGIF_TYPES) else "count"
+        kind = TGIF_TYPES[int(code)] if is_whole(code) and int(code) < len(TGIF_TYPES) else "count"
         rows.append(
             Row(key, film, (film,), text_of(one, "question", path), _answers(text_of(one, "answer", path)),
                 type=kind, split=split_of(path))

@@ -11,7 +11,7 @@ from .fields import Form, form
 from .folders import SUFFIXES
 from .labels import CLIP_SECONDS, HEAR, SEE
 from .rows import Annotations, Row, split_of
-from .tables import Table, list_of, number_of, objects_of, read_table, require, text_of
+from .tables import Table, is_whole, list_of, number_of, objects_of, read_table, require, text_of
 
 CODE = re.compile(r"/[a-z]/[0-9a-z_]+")  # of AudioSet's labels: /m/068hy
 
@@ -151,7 +151,7 @@ def read_urbansound(table: Table) -> Annotations:
 
 
 def _settle(order: dict[int, str], number: str, label: str, path: Path) -> None:
-    if not number.isdigit() or order.setdefault(int(number), label) != label:
+    if not is_whole(number) or order.setdefault(int(number), label) != label:
         raise ValueError(f"expected one number for the class {label!r} in {path.name}, found {number!r}")
 
 

@@ -243,6 +243,11 @@ def text_of(row: Mapping[str, Any], key: str, where: Path) -> str:
     return str(value).strip()
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number of a size that things have, in plain digits."""
+    return text.isascii() and text.isdecimal() and len(text) < 18
+
+
 def number_of(value: Any, key: str, where: Path) -> float:
     """Seconds, or another number."""
     try:

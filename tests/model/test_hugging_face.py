@@ -239,3 +239,14 @@ def test_seconds_and_samples_that_make_no_sense_are_refused(given: dict[str, Any
             MirasolVideoProcessor(processor.video_processor.sizes)(
                 given["videos"], **{name: value for name, value in given.items() if name != "videos"}
             )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"sizes": "x"}, {"sizes": [1]}, {"sizes": {"mels": 10**9}}, {"sources": "x"}, {"sources": [1]},
+     {"pad_token_id": "x"}, {"eos_token_id": 10**9}, {"eos_token_id": [1, -1]}, {"bos_token_id": 1.5}],
+)  # fmt: skip
+def test_a_configuration_of_wrong_kinds_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected .*, found ") as error:
+        MirasolConfig(**values)
+    assert "\n" not in str(error.value)

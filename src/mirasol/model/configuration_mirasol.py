@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+from .limits import check_sources, check_special_ids
 from .sizes import PRESETS, Sizes
 from .text import END, PAD, START
 
@@ -40,6 +41,11 @@ class MirasolConfig(PreTrainedConfig):
         sizes = Sizes.from_dict(self.sizes or {})
         self.sizes = json.loads(json.dumps(sizes.to_dict()))  # lists for tuples, as they come back from a file
         self.tie_word_embeddings = sizes.tied
+        check_sources(self.sources)
+        check_special_ids(
+            sizes.vocabulary, pad_token_id=self.pad_token_id, bos_token_id=self.bos_token_id,
+            eos_token_id=self.eos_token_id, decoder_start_token_id=self.decoder_start_token_id,
+        )  # fmt: skip
         super().__post_init__(**kwargs)
 
     @classmethod

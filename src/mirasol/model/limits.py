@@ -100,6 +100,23 @@ def check_derived(sizes: Sizes) -> None:
             raise ValueError(f"expected at most {most:,} {what}, found {found:,}")
 
 
+def check_sources(value: Any) -> None:
+    """`ValueError` unless this is what a configuration says of pretrained parts."""
+    if not isinstance(value, list | None) or not all(isinstance(source, dict) for source in value or ()):
+        raise ValueError(f"expected 'sources' in config.json as a list of tables, found {short(value)}")
+
+
+def check_special_ids(vocabulary: int, **ids: Any) -> None:
+    """`ValueError` unless these are ids below `vocabulary`, lists of such, or none."""
+    for name, value in ids.items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            whole = isinstance(number, Integral) and not isinstance(number, bool)
+            if number is not None and not (whole and 0 <= number < vocabulary):
+                raise ValueError(
+                    f"expected {name} as an id below the vocabulary of {vocabulary}, found {short(number)}"
+                )
+
+
 def short(value: Any) -> str:
     """What was found, in a few words of one line."""
     if isinstance(value, int) and abs(value) > 10**18:
@@ -124,7 +141,5 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read as JSON ({why}); is it whole?") from None
     if not isinstance(values, dict) or not isinstance(values.get("sizes"), dict):
         raise ValueError(f"expected 'sizes' as a table in {path}: this is no Mirasol checkpoint")
-    sources = values.get("sources")
-    if not isinstance(sources, list | None) or not all(isinstance(source, dict) for source in sources or ()):
-        raise ValueError(f"expected 'sources' in {path} as a list of tables, found {short(sources)}")
+    check_sources(values.get("sources"))
     return values

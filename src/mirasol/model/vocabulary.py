@@ -11,22 +11,23 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 MOST_BYTES = 1 << 28  # of the file
 # What regular expressions that take for ever stumble over, and scripts of all kinds.
+PLAIN = "what do you hear?"
 TRIALS = (
-    "what do you hear?", "What is THIS, he said: 3,141.59 and then?!", f"{'a' * 48}b {'1' * 48}a {' ' * 24}!",
+    "What is THIS, he said: 3,141.59 and then?!", f"{'a' * 48}b {'1' * 48}a {' ' * 24}!",
     f"{'ab ' * 24}{'-' * 48}x", "Was hörst du? 你听到什么? Что слышно? \N{DOG FACE}\t\r\n\x00",
 )  # fmt: skip
 _ALONE = threading.Lock()
 
 
 def read_tokenizer(path: str | Path) -> Tokenizer:
-    """From a file; `ValueError` where it cannot be read or does not survive `TRIALS`."""
+    """From a file; `ValueError` where it cannot be read, cannot read `PLAIN` or panics at `TRIALS`."""
     path = Path(path)
     if (size := path.stat().st_size) > MOST_BYTES:
         raise ValueError(f"expected {path} of at most {MOST_BYTES:,} bytes, found {size:,}")
@@ -34,9 +35,10 @@ def read_tokenizer(path: str | Path) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(path))
         tokenizer.no_padding()
         tokenizer.no_truncation()
+        tokenizer.decode(tokenizer.encode(PLAIN).ids)
         for text in TRIALS:
-            tokenizer.encode(text)
-            tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
+            with suppress(Exception):  # it may lack a sign; what is no `Exception` goes on
+                tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
         known = sorted(tokenizer.get_vocab(with_added_tokens=True).values())
         for number in known[:: max(1, len(known) // 256)]:
             tokenizer.decode([number])

@@ -24,7 +24,6 @@ from .items import Item, Member, Place
 
 WHOLE = 0.9  # share of the stated span that must be there; less is a truncated file, or one that lies about its length
 AT_ONCE = 64 << 20  # bytes: a file in a shard is read whole up to this size, in place beyond
-PLAYLISTS = {"concat", "hls", "dash"}  # data from elsewhere shall not make this machine read files of its own
 SLACK = 1.0  # ... or this many seconds less
 
 

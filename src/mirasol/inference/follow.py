@@ -118,7 +118,7 @@ class Follow:
             source.close()
         if not self._broken:
             self.session.flush()
-            self.session.warnings = tuple(line for source in self.sources for line in warnings_of(source))
+            self.session.warnings = tuple(line for source in self.sources for line in source.report.lines())
             if self.standing and self.session.seconds > self._due - self.every:
                 self._put(self.session.snapshot(), self.standing)
         self._ended.set()
@@ -211,16 +211,6 @@ class Follow:
         self.on_pulse(
             Pulse(seconds, lag, seconds / elapsed, session.state.bytes(), process_bytes(), intake.counts.dropped)
         )
-
-
-def warnings_of(source: Live | Persistent) -> list[str]:
-    """One line for each thing that a user should know."""
-    lines = list(source.report.warnings)
-    if source.report.damaged:
-        lines.append(f"{source.report.damaged} damaged packets were left out")
-    if source.report.left_out:
-        lines.append(f"{source.report.left_out} pictures came faster than they could be looked at and were left out")
-    return lines
 
 
 def process_bytes() -> int | None:

@@ -23,10 +23,12 @@ import av.error
 import numpy as np
 
 from .clip import MediaError
-from .opening import Report, Source, choose_streams, decoded, raw_seconds
+from .containers import open_address, open_container, scheme_of
+from .opening import Beginning, Report, Source, choose_streams, decoded, raw_seconds
 from .pictures import Shaper, fit_size, shown_size, turn_of
 from .pipe import Pipe, named_pipe, standard_input
-from .sound import TOLERANCE, mono
+from .sound import TOLERANCE, mono, resampler
+from .stills import HEAD, kind_of
 
 DEVICES = ("v4l2", "alsa", "pulse", "avfoundation", "dshow", "lavfi", "x11grab", "gdigrab")
 TIMEOUT = 30.0  # seconds without anything from a network
@@ -58,6 +60,7 @@ class Live:
     ) -> None:  # fmt: skip
         self.name = "standard input" if source == "-" else str(getattr(source, "name", source))
         self.report = Report()
+        self._source: Source | None = None
         self._pipe: Any = None  # what the container reads from, where that is an object of ours
         self._line = False  # whether the bytes come over a network
         self._container, self.is_live = self._open(source)
@@ -92,10 +95,7 @@ class Live:
                 yield from (replace(early, time=early.time - origin) for early in waiting)
             yield replace(arrival, time=arrival.time - origin)
         if origin is None and not waiting and not self._closed:
-            raise MediaError(
-                f"cannot watch {self.name!r}: nothing in it could be decoded ({self.report.damaged} damaged packets); "
-                "a film with its index at the end, as many mp4 have, needs a source that can seek: download it first"
-            )
+            raise MediaError(f"cannot watch {self.name!r}: nothing in it could be decoded{self._why_nothing()}")
         if origin is None and waiting:
             origin = self._origin(waiting)
             yield from (replace(early, time=early.time - origin) for early in waiting)
@@ -116,22 +116,32 @@ class Live:
         """(container, whether it comes at its own pace whoever reads)."""
         address = source if isinstance(source, str) else ""
         kind, _, rest = address.partition(":")
-        try:
-            self._pipe = standard_input() if source == "-" else named_pipe(address) if address else None
-            if self._pipe is not None:
-                return av.open(self._pipe, metadata_errors="replace"), False
-            if kind in DEVICES and rest and not rest.startswith("//"):
-                return av.open(rest, format=kind, timeout=TIMEOUT, metadata_errors="replace"), kind != "lavfi"
-            if "://" in address:
-                self._line = True
-                rtsp = {"rtsp_transport": "tcp"} if kind.startswith("rtsp") else {}
-                return av.open(address, timeout=TIMEOUT, options=rtsp, metadata_errors="replace"), True
-            if hasattr(source, "read"):
-                return av.open(source, metadata_errors="replace"), False
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise MediaError(f"cannot watch {self.name!r}: it cannot be opened ({reason})") from error
-        return Source(source).open(), False
+        self._once = False  # whether what was read cannot be read again
+        self._pipe = standard_input() if source == "-" else named_pipe(address) if address else None
+        if self._pipe is None and kind in DEVICES and rest and not rest.startswith("//"):
+            return open_container(rest, self.name, "watch", form=kind, timeout=TIMEOUT), kind != "lavfi"
+        if self._pipe is None and scheme_of(address) not in (None, "file"):
+            self._line = True
+            return open_address(address, self.name, "watch", TIMEOUT), True
+        once = self._pipe if self._pipe is not None else source
+        if hasattr(once, "read") and not _seekable(once):
+            source = Beginning(once, HEAD)
+            if kind_of(source.head) is None:
+                self._once = True
+                return open_container(source, self.name, "watch", head=source.head), False
+        self._source = Source(source, "watch")
+        self.report.warnings += self._source.warnings
+        return self._source.open(), False
+
+    def _why_nothing(self) -> str:
+        """What is known about a source of which nothing could be decoded."""
+        known = "; ".join(self.report.lines())
+        words = f" ({known})" if known else ""
+        if self._once and not self.report.warnings and self._container.format.name.startswith("mov"):
+            words += (
+                "; a film with its index at the end, as many mp4 have, needs a source that can seek: download it first"
+            )
+        return words
 
     def _arrivals(self) -> Iterator[Arrival]:
         """In the source's own seconds."""
@@ -154,6 +164,8 @@ class Live:
                 yield from self._run.finish()
         finally:
             self._container.close()
+            if self._source is not None:
+                self._source.close()
 
     def _decoded(self, streams: list[Any]) -> Iterator[Any]:
         """Frames of all streams; `MediaError` where a line breaks, which is not damage of what it carries."""
@@ -196,7 +208,7 @@ class Live:
         return make
 
     def _heard(self, frame: Any) -> Iterator[Arrival]:
-        samples = mono(frame)
+        samples = mono(frame, self.report)
         if not len(samples):
             return
         run, raw = self._run, raw_seconds(frame, None)
@@ -209,6 +221,11 @@ class Live:
             begin = run.end if raw is None else raw
         self._run = _Run(begin or 0.0, frame.sample_rate, self._rate)
         yield from self._run.feed(samples)
+
+
+def _seekable(file: Any) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if seekable else hasattr(file, "seek")
 
 
 class Persistent:
@@ -302,7 +319,7 @@ class _Run:
     def __init__(self, begin: float, in_rate: int, out_rate: int) -> None:
         self.begin, self.in_rate, self.out_rate = begin, in_rate, out_rate
         self.fed = self.made = 0
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=out_rate)
+        self._resampler = resampler(in_rate, out_rate)
 
     @property
     def end(self) -> float:

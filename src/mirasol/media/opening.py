@@ -1,5 +1,7 @@
 """Opening a source and decoding one of its streams: everything that can go wrong in a file is met here.
 
+What may be opened at all is in `containers`, what packets become in `packets`.
+
 Picture and sound of one file are decoded in two containers, so that each can be read as far as it is needed without
 holding what the other has not used yet. A `Source` can therefore be opened several times.
 """
@@ -10,38 +12,63 @@ import io
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-import av
 import av.error
 import av.stream
 
+from . import stills
 from .clip import MediaError
+from .containers import FILE, NOTHING, open_address, open_container, scheme_of
+from .packets import Decoder, Skipped
 
+MOST_BOXES = 10_000  # of an mp4 that are looked at for a second film; fragments have two each
 GIVE_UP_AFTER = 200  # packets in a row that cannot be read or decoded
 SEEK_BACK = (0.0, 2.0, 8.0, 32.0)  # seconds before the target to try; then the file is decoded from its beginning
 JUMP = 1.0  # seconds: timestamps that go back by more than this are a new count, not a small disorder
 URL_TIMEOUT = 30.0  # seconds
-TEXT_FORMATS = {"tty"}  # a demuxer that draws any text file as a terminal: not what anybody means here
+KINDS = {"video": "picture", "audio": "sound"}  # FFmpeg's word -> ours
+SILENT = 1e-6  # share of the loudness of the channels in their mix, below which they cancel each other
+LOUD = 1e-4  # mean square of a sample, in seconds, above which that is worth a word
 
 
 @dataclass
 class Report:
     """What one pass over a source met: packets that could not be decoded, pictures of a live source for which there was
-    no time, and one-line warnings."""
+    no time, samples that are no sound, and one-line warnings."""
 
     damaged: int = 0
     left_out: int = 0
+    unsound: int = 0  # samples that were not finite, or far beyond full scale
+    channels: float = 0.0  # sum of squares of the samples of all channels, a mean over the channels, ...
+    mixed: float = 0.0  # ... and of their mix
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, line: str) -> None:
         """Keep a warning, once."""
         if line not in self.warnings:
             self.warnings.append(line)
+
+    def lines(self) -> list[str]:
+        """One line for each thing that a user should know."""
+        lines = list(self.warnings)
+        if self.damaged:
+            lines.append(f"{self.damaged} damaged packets were skipped")
+        if self.left_out:
+            lines.append(f"{self.left_out} pictures came faster than they could be looked at and were skipped")
+        if self.unsound:
+            samples = "1 sample of the sound was" if self.unsound == 1 else f"{self.unsound} samples of the sound were"
+            lines.append(f"{samples} not finite (or beyond full scale by far), and silence in their place")
+        if self.channels > LOUD and self.mixed < SILENT * self.channels:
+            lines.append("the channels of the sound cancel each other: mixed to one channel they are silent")
+        return lines
 
 
 class _View(io.RawIOBase):
@@ -74,19 +101,42 @@ class _View(io.RawIOBase):
         return self._position
 
 
-class Source:
-    """A path, a URL, bytes or a binary file object, that can be opened again and again."""
+class Beginning:
+    """A stream that can be read once, whose first `size` bytes are known beforehand as `head`."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, stream: Any, size: int) -> None:
+        self._stream, self._at = stream, 0
+        parts: list[bytes] = []
+        while size > 0 and (part := stream.read(size)):
+            parts.append(part)
+            size -= len(part)
+        self.head = b"".join(parts)
+
+    def read(self, size: int = -1) -> bytes:
+        if self._at < len(self.head):
+            part = self.head[self._at :] if size < 0 else self.head[self._at : self._at + size]
+            self._at += len(part)
+            return part + (self._stream.read() if size < 0 else b"")
+        return self._stream.read(size)
+
+
+class Source:
+    """A path, a URL, bytes, a binary file object, or `-` (standard input), that can be opened again and again."""
+
+    def __init__(self, source: Any, verb: str = "read") -> None:
+        self._verb = verb
         self._file: Any = None
-        self._bytes: bytes | None = None
         self._address: str | None = None
         self._is_url = False
         self._temporary: Any = None
+        self._head = b""
+        self.kind: str | None = None  # webp, avif or heic: a picture that Pillow decodes
+        self.pictures = 0  # how many pictures it holds then
+        self.warnings: list[str] = []
         if isinstance(source, (bytes, bytearray, memoryview)):
-            self.name, self._bytes = "bytes", bytes(source)
-            if not self._bytes:
-                raise MediaError("cannot read the bytes given: they are empty")
+            self.name, self._file = "bytes", io.BytesIO(source)
+            if not len(source):
+                raise MediaError(f"cannot {verb} the bytes given: they are empty")
         elif isinstance(source, (str, os.PathLike)):
             self._take_address(os.fspath(source))
         elif hasattr(source, "read"):
@@ -96,17 +146,25 @@ class Source:
             self._file = source if (seekable() if seekable else hasattr(source, "seek")) else self._spool(source)
         else:
             raise MediaError(f"expected a path, a URL, bytes or a binary file object, found {type(source).__name__}")
+        if not self._is_url:
+            self._look()
 
     def _take_address(self, address: str | bytes) -> None:
         address = os.fsdecode(address)
         self.name = address
-        if "://" in address and not os.path.exists(address):
+        if address == "-" and not os.path.exists(address):
+            self.name, self._file = "standard input", self._spool(sys.stdin.buffer)
+            return
+        if scheme_of(address) == "file" and not os.path.exists(address):
+            address = url2pathname(urlsplit(address).path)
+        if scheme_of(address) and not os.path.exists(address):
             self._address, self._is_url = address, True
             return
+        cannot = f"cannot {self._verb} {address!r}"
         if not os.path.exists(address):
-            raise MediaError(f"cannot read {address!r}: no such file")
+            raise MediaError(f"{cannot}: no such file")
         if os.path.isdir(address):
-            raise MediaError(f"cannot read {address!r}: it is a directory, expected a media file")
+            raise MediaError(f"{cannot}: it is a directory, expected a media file")
         try:
             mode = os.stat(address).st_mode
             if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
@@ -116,9 +174,9 @@ class Source:
             with open(address, "rb"):
                 pass
         except OSError as error:
-            raise MediaError(f"cannot read {address!r}: {error.strerror}") from error
+            raise MediaError(f"{cannot}: {error.strerror}") from error
         if os.path.getsize(address) == 0:
-            raise MediaError(f"cannot read {address!r}: the file is empty")
+            raise MediaError(f"{cannot}: the file is empty")
         self._address = "file:" + address  # the prefix keeps a colon in a file name from being taken for a protocol
 
     def _spool(self, stream: Any) -> Any:
@@ -127,30 +185,57 @@ class Source:
         shutil.copyfileobj(stream, self._temporary)
         return self._temporary
 
+    def _look(self) -> None:
+        """What the first bytes say; pictures that FFmpeg does not show whole become a film (`stills`)."""
+        file = self._file if self._address is None else open(self._address.removeprefix("file:"), "rb")  # noqa: SIM115
+        try:
+            file.seek(0)
+            self._head = file.read(stills.HEAD)
+            self.kind = stills.kind_of(self._head)
+            if self.kind is not None:
+                film, self.pictures = stills.as_film(file, self.kind, self.name, self.warnings.append)
+                self.close()
+                self._file = self._temporary = film
+            elif self._head[4:8] == b"ftyp" and (at := second_film(file)) is not None:
+                self.warnings.append(
+                    f"another film begins at byte {at} of the file and is not read: join them with a tool that knows "
+                    "their format, or name each alone"
+                )
+        finally:
+            if self._address is not None:
+                file.close()
+        if self.kind is not None:
+            self._address = None
+
     def open(self) -> Any:
         """A new container on the source, at its beginning."""
-        try:
-            if self._is_url:
-                container = av.open(self._address, timeout=URL_TIMEOUT, metadata_errors="replace")
-            elif self._address is not None:
-                # A playlist in a local file may name other local files, but nothing on a network.
-                options = {"protocol_whitelist": "file,crypto,data"}
-                container = av.open(self._address, container_options=options, metadata_errors="replace")
-            else:
-                file = io.BytesIO(self._bytes) if self._bytes is not None else _View(self._file)
-                container = av.open(file, metadata_errors="replace")
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise MediaError(f"cannot read {self.name!r}: not a media file that can be opened ({reason})") from error
-        if container.format.name in TEXT_FORMATS:
-            container.close()
-            raise MediaError(f"cannot read {self.name!r}: it is text, expected picture or sound")
-        return container
+        if self._is_url:
+            return open_address(str(self._address), self.name, self._verb, URL_TIMEOUT)
+        if self._address is not None:
+            return open_container(self._address, self.name, self._verb, FILE, head=self._head)
+        return open_container(_View(self._file), self.name, self._verb, NOTHING, head=self._head)
 
     def close(self) -> None:
         """Drop what was kept for a source that can be read only once."""
         if self._temporary is not None:
             self._temporary.close()
+
+
+def second_film(file: Any) -> int | None:
+    """The byte at which a second mp4 begins behind the first one, as `cat` joins them; None in a file of one film."""
+    at, seen, end = 0, False, file.seek(0, os.SEEK_END)
+    for _ in range(MOST_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if kind == b"ftyp" and seen:
+            return at
+        seen = seen or kind == b"moov"
+        size = int.from_bytes(head[8:16], "big") if size == 1 else size
+        if size < 8 or at + size >= end:
+            return None
+        at += size
+    return None
 
 
 def choose_streams(container: Any) -> tuple[Any, Any]:
@@ -165,6 +250,7 @@ def choose_streams(container: Any) -> tuple[Any, Any]:
 
 
 def _default(streams: list[Any]) -> Any:
+    """The default one; of several of them the first."""
     preferred = [s for s in streams if s.disposition & av.stream.Disposition.default]
     return (preferred or streams or [None])[0]
 
@@ -178,16 +264,19 @@ def set_threads(stream: Any, threads: str) -> None:
 
 def decoded(container: Any, stream: Any, report: Report, *, line: bool = False) -> Iterator[Any]:
     """Every frame of a stream in presentation order (of several, given as a list: in the order in which they are
-    stored); what cannot be decoded is counted and left out. `line`: the bytes come over a network, where an error
+    stored); what cannot be decoded is counted and skipped. `line`: the bytes come over a network, where an error
     of reading is the end and not damage: it is raised."""
-    packets = container.demux(stream)
+    packets, decode = container.demux(stream), Decoder()
     failures = 0
     while failures < GIVE_UP_AFTER:
         try:
             packet = next(packets)
-            frames = packet.decode()
+            frames = decode(packet)
         except StopIteration:
             return
+        except Skipped as why:
+            report.warn(f"the {KINDS.get(packet.stream.type, 'stream')} {why}")
+            continue
         except (av.error.FFmpegError, ValueError) as error:
             if line and isinstance(error, (OSError, av.error.ExitError, av.error.HTTPError, av.error.HTTPClientError)):
                 raise

@@ -9,20 +9,30 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from .limits import AT_ONCE
 from .opening import Report, Steady, raw_seconds
+from .packets import Photo
 
 STILL_SECONDS = 1.0  # how long a picture without a duration of its own is on screen
 TOO_SHORT = 0.25  # seconds: a silent film shorter than this is treated like a still
+ROWS = 256  # of a transparent picture that are laid on white at a time
 SAME_TIME = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
 
 Turn = tuple[bool, bool, bool]  # swap rows and columns, then mirror left-right, then turn upside down
 UPRIGHT: Turn = (False, False, False)
 # Quarter turns counter-clockwise.
 _QUARTERS: dict[int, Turn] = {1: (True, False, True), 2: (False, True, True), 3: (True, True, False)}
+# The eight orientations of EXIF.
+_EXIF: dict[int, Turn] = {
+    1: UPRIGHT, 2: (False, True, False), 3: (False, True, True), 4: (False, False, True),
+    5: (True, False, False), 6: (True, True, False), 7: (True, True, True), 8: (True, False, True),
+}  # fmt: skip
 
 
 def turn_of(frame: Any) -> Turn:
-    """How the stored picture must be turned to be upright, from its display matrix (phones store one)."""
+    """How the stored picture must be turned to be upright, from its display matrix (phones store one) or EXIF."""
+    if isinstance(frame.opaque, Photo):
+        return _EXIF[frame.opaque.orientation]
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
     except (
@@ -61,13 +71,12 @@ class Shaper:
 
     def __call__(self, frame: Any) -> np.ndarray:
         """(H, W, 3) uint8."""
+        size = self.size[::-1] if self._turn[0] else self.size
         if self._has_alpha(frame):
+            if frame.height * frame.width > AT_ONCE >= size[0] * size[1]:
+                frame = self._scaled(frame, _shrunk(frame, AT_ONCE, size), "rgba")
             frame = _on_white(frame)
-        height, width = self.size[::-1] if self._turn[0] else self.size
-        smaller = height * width < frame.height * frame.width
-        frame = self._scaler.reformat(
-            frame, width, height, "rgb24", interpolation="AREA" if smaller else "BICUBIC", threads=self._threads
-        )
+        frame = self._scaled(frame, size, "rgb24")
         picture = frame.to_ndarray()
         swap, mirror, upside_down = self._turn
         if swap:
@@ -76,6 +85,12 @@ class Shaper:
             picture = picture[:, ::-1]
         return picture[::-1] if upside_down else picture
 
+    def _scaled(self, frame: Any, size: tuple[int, int], form: str) -> Any:
+        height, width = size
+        smaller = height * width < frame.height * frame.width
+        way = "AREA" if smaller else "BICUBIC"
+        return self._scaler.reformat(frame, width, height, form, interpolation=way, threads=self._threads)
+
     def _has_alpha(self, frame: Any) -> bool:
         name = frame.format.name
         if name not in self._alpha:
@@ -83,15 +98,21 @@ class Shaper:
         return self._alpha[name]
 
 
+def _shrunk(frame: Any, pixels: int, least: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of at most about so many pixels, with the aspect of the frame, but not below `least`."""
+    scale = (pixels / (frame.height * frame.width)) ** 0.5
+    return max(least[0], round(frame.height * scale)), max(least[1], round(frame.width * scale))
+
+
 def _on_white(frame: Any) -> Any:
-    """Lay a picture with transparency on white paper."""
-    rgba = frame.to_ndarray(format="rgba").astype(np.uint16)
-    alpha = rgba[..., 3:]
-    if alpha.min() == 255:
-        rgb = rgba[..., :3]
-    else:
-        rgb = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb.astype(np.uint8)), format="rgb24")
+    """Lay a picture with transparency on white paper, some rows at a time."""
+    rgba = frame.to_ndarray(format="rgba")
+    rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
+    for top in range(0, len(rgba), ROWS):
+        part = rgba[top : top + ROWS].astype(np.uint16)
+        alpha = part[..., 3:]
+        rgb[top : top + ROWS] = (part[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return av.VideoFrame.from_ndarray(rgb, format="rgb24")
 
 
 class PictureCursor:

@@ -29,13 +29,15 @@ import av.error
 import numpy as np
 
 from .clip import Clip, MediaError
-from .opening import Report, Source, Steady, choose_streams, decode_from, raw_seconds, set_threads
+from .opening import KINDS, Report, Source, Steady, choose_streams, decode_from, raw_seconds, set_threads
+from .packets import Decoder, Skipped
 from .pictures import STILL_SECONDS, UPRIGHT, PictureCursor, Shaper, fit_size, shown_size, turn_of
 from .sound import PREROLL, SoundCursor
 
 Instants = Callable[[float, float], Any]
 
 PROBE_PACKETS = 2000  # how far to look for the first frame of each stream
+FASTEST = 1000.0  # frames per second: a higher rate is a count of ticks (raw DV states 60 000)
 DEFAULT_RATE = 25.0  # frames per second, where a file states none
 SHORTFALL = 1.0  # seconds, and ...
 SHORTFALL_SHARE = 0.02  # ... share of the stated duration that may be missing at the end without a warning
@@ -79,16 +81,14 @@ class Media:
     @property
     def warnings(self) -> list[str]:
         """One line for each thing that a user should know about the latest pass over the file."""
-        lines = [*self._facts_warnings, *self._report.warnings]
-        if self._report.damaged:
-            lines.append(f"{self._report.damaged} damaged packets were left out")
-        return lines
+        return [*self._source.warnings, *self._facts_warnings, *self._report.lines()]
 
     def _probe(self, container: Any) -> None:
         """Decode the first frame of each stream: only that says where it begins, how it is turned, what it holds."""
         picture, sound = choose_streams(container)
-        self.format: str = container.format.name
+        self.format: str = self._source.kind or container.format.name
         self.is_still = picture is not None and sound is None and _is_still_format(self.format)
+        self.is_still = self.is_still or self._source.pictures == 1
         self._facts_warnings: list[str] = []
         first = self._first_frames(container, [s for s in (picture, sound) if s is not None])
         picture = self._usable(picture, first)
@@ -121,6 +121,8 @@ class Media:
     def _first_frames(self, container: Any, streams: list[Any]) -> dict[int, Any]:
         """{stream index: its first decoded frame, None if it comes very late, False if there is none in the file}."""
         first: dict[int, Any] = {}
+        self._skipped: dict[int, str] = {}  # stream index -> why its packets are not decoded
+        decode = Decoder()
         for stream in streams:
             set_threads(stream, "NONE")
         packets = container.demux(streams) if streams else iter(())
@@ -128,11 +130,13 @@ class Media:
             try:
                 packet = next(packets)
                 if packet.stream_index not in first:
-                    frames = packet.decode()
+                    frames = decode(packet)
                     if frames:
                         first[packet.stream_index] = frames[0]
             except StopIteration:
                 return {stream.index: first.get(stream.index, False) for stream in streams}
+            except Skipped as why:
+                self._skipped[packet.stream_index] = str(why)
             except (av.error.FFmpegError, ValueError):
                 continue
             if len(first) == len(streams):
@@ -140,15 +144,16 @@ class Media:
         return {stream.index: first.get(stream.index) for stream in streams}
 
     def _usable(self, stream: Any, first: dict[int, Any]) -> Any:
-        if stream is None or first[stream.index] is not False:
+        if stream is None or (frame := first[stream.index]) or (frame is None and stream.index not in self._skipped):
             return stream
-        kind = "picture" if stream.type == "video" else "sound"
-        self._facts_warnings.append(f"the {kind} ({stream.codec_context.name}) holds nothing that can be decoded")
+        why = self._skipped.get(stream.index, "holds nothing that can be decoded")
+        self._facts_warnings.append(f"the {KINDS[stream.type]} ({stream.codec_context.name}) {why}")
         return None
 
     def _learn_picture(self, stream: Any, frame: Any) -> None:
-        self.picture_codec = stream.codec_context.name
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        self.picture_codec = self._source.kind or stream.codec_context.name
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        rate = next((rate for rate in rates if rate and 0 < rate <= FASTEST), None)
         self.frame_rate = None if self.is_still or not rate else float(rate)
         self._turn = UPRIGHT if frame is None else turn_of(frame)
         aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
@@ -290,7 +295,7 @@ class Media:
         container, frames = decode_from(self._source, self._sound_index, target, first, self._threads, report)
         opened.append(container)
         steady = Steady("sound", self._origin, self._limit(), report)
-        return SoundCursor(frames, steady, first, self._origin, start, sample_rate)
+        return SoundCursor(frames, steady, first, self._origin, start, sample_rate, report)
 
     def _limit(self) -> float | None:
         """Timestamps beyond this second are wrong; None where nothing is known."""

@@ -9,10 +9,13 @@ from typing import Any
 import av
 import numpy as np
 
-from .opening import Steady, raw_seconds
+from .clip import MediaError
+from .opening import Report, Steady, raw_seconds
 
 PREROLL = 0.5  # seconds decoded before a range, so that codec and resampler have settled when it begins
 UNSETTLED = 3  # frames after a seek that are left out
+FAR = 16.0  # times full scale: samples beyond it are no sound
+FASTEST = 10_000_000  # samples per second; recordings of ultrasound have some hundred thousand
 TOLERANCE = 0.02  # seconds: timestamps are rounded; only a greater deviation is a hole or an overlap
 
 # How loud each channel is in the mix, before the weights are made to add up to 1 so that the mix cannot clip.
@@ -21,8 +24,11 @@ WEIGHTS = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
 OTHER_CHANNEL = 0.5
 
 
-def mono(frame: Any) -> np.ndarray:
-    """Samples (n,) float32 of a decoded frame of any sample format and any channel layout."""
+def mono(frame: Any, report: Report) -> np.ndarray:
+    """Samples (n,) float32 of a decoded frame of any sample format and any channel layout, all of them finite.
+
+    What was no sample, and how loud the channels are before and after mixing, is counted in `report`.
+    """
     names = [channel.name for channel in frame.layout.channels]
     count = len(names)
     data = frame.to_ndarray()
@@ -31,12 +37,37 @@ def mono(frame: Any) -> np.ndarray:
         data = (data.astype(np.float32) - 128.0) / 128.0
     elif np.issubdtype(data.dtype, np.integer):
         data = data.astype(np.float32) / -float(np.iinfo(data.dtype).min)
+    else:
+        data, bad = finite(data)
+        report.unsound += bad
     if count == 1:
         return np.ascontiguousarray(data[0], np.float32)
     weights = np.array([WEIGHTS.get(name, OTHER_CHANNEL) for name in names], np.float32)
     if weights.sum() == 0:
         weights[:] = 1.0
-    return ((weights / weights.sum()) @ data).astype(np.float32)
+    mixed = ((weights / weights.sum()) @ data).astype(np.float32)
+    report.channels += float(np.square(data, dtype=np.float64).mean(0).sum()) / frame.sample_rate
+    report.mixed += float(np.square(mixed, dtype=np.float64).sum()) / frame.sample_rate
+    return mixed
+
+
+def finite(samples: np.ndarray) -> tuple[np.ndarray, int]:
+    """(samples of any shape as float32, those that are not finite or far beyond full scale as silence; their number).
+
+    For every waveform that comes from outside: one such sample would spoil all that a stream remembers.
+    """
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(samples) <= FAR)
+    if not bad.any():
+        return samples.astype(np.float32, copy=False), 0
+    return np.where(bad, 0, samples).astype(np.float32), int(bad.sum())
+
+
+def resampler(in_rate: int, out_rate: int) -> Any:
+    """One that takes (1, n) float32 at `in_rate`; `MediaError` for a rate that no sound has."""
+    if not 0 < in_rate <= FASTEST:
+        raise MediaError(f"expected sound of at most {FASTEST} samples per second, found {in_rate}")
+    return av.AudioResampler(format="flt", layout="mono", rate=out_rate)
 
 
 class SoundCursor:
@@ -49,9 +80,10 @@ class SoundCursor:
     """
 
     def __init__(
-        self, frames: Iterator[Any], steady: Steady, first: float | None, origin: float, start: float, sample_rate: int
-    ) -> None:
-        self._frames, self._steady = frames, steady
+        self, frames: Iterator[Any], steady: Steady, first: float | None, origin: float, start: float,
+        sample_rate: int, report: Report,
+    ) -> None:  # fmt: skip
+        self._frames, self._steady, self._report = frames, steady, report
         self._raw_first = first  # seconds of the stream's first sample in the file's own count
         self._first = None if first is None else first - origin  # the same from the file's first instant
         self._unsettled_left = UNSETTLED
@@ -111,7 +143,7 @@ class SoundCursor:
 
     def _place(self, frame: Any) -> None:
         """Put a decoded frame where its timestamp says: right behind the last one, behind a hole, or trimmed."""
-        samples = mono(frame)
+        samples = mono(frame, self._report)
         expected = None if self._resampler is None else self._base + self._count / self._in_rate
         time = self._steady.place(raw_seconds(frame, None), expected)
         if frame.sample_rate != self._in_rate:
@@ -128,6 +160,7 @@ class SoundCursor:
 
     def _begin_run(self, time: float, in_rate: int) -> None:
         """Start the resampler: at the beginning of the stream, after a seek, or where the stream changes its rate."""
+        made = resampler(in_rate, self._out_rate)
         step = in_rate // gcd(in_rate, self._out_rate)  # input samples between two that fall on the output grid
         if self._resampler is None:
             first = time if self._first is None else min(self._first, time)
@@ -139,7 +172,7 @@ class SoundCursor:
             self._flush()
             self._base, self._count, self._skip = self._tail / self._out_rate, 0, 0
         self._in_rate = in_rate
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=self._out_rate)
+        self._resampler = made
 
     def _feed(self, samples: np.ndarray) -> None:
         if self._skip:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from mirasol.media.clip import MediaError
-from mirasol.media.opening import Report, decoded
+from mirasol.media.opening import Report, Source, decoded
 from mirasol.media.toybox.scene import World
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -170,7 +170,7 @@ def _decode(file: Path, sample_rate: int) -> np.ndarray:
     pieces: list[np.ndarray] = []
     report = Report()
     try:
-        with av.open(str(file), metadata_errors="replace") as container:
+        with Source(file).open() as container:
             resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
             for frame in decoded(container, container.streams.audio[0], report):
                 pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]

@@ -22,7 +22,7 @@ FORMATS = frozenset(
     evc film_cpk flac flic flv g722 g726 gif gsm gxf h261 h263 h264 hca hevc iamf ico idcin iff ilbc ipmovie
     ircam ivf ivr jpegxl_anim kux lc3 live_flv loas lvf lxf m4v matroska mjpeg mjpeg_2000 mlp mlv mm mmf moflex
     mov mp3 mpc mpc8 mpeg mpegts mpegvideo mpjpeg msnwctcp mtv mv mxf mxg nc nistsphere nsv nut nuv obu ogg oma
-    osq pmp pva pvf qcp qoa r3d rl2 rm roq rpl rso sbc ser shn siff sln smjpeg smk smush sol sox spdif swf tak
+    osq pmp pva pvf qcp qoa r3d rl2 rm roq rpl rso sbc shn siff sln smjpeg smk smush sol sox spdif swf tak
     thp tmv truehd tta ty usm vc1 vc1test vividas vivo vmd voc vpk vqf vvc w64 wav wc3movie webm wsaud wsvqa wtv
     wv xa xmv xwma yop yuv4mpegpipe image2 bmp_pipe dds_pipe dpx_pipe exr_pipe gem_pipe gif_pipe hdr_pipe
     j2k_pipe jpeg_pipe jpegls_pipe jpegxl_pipe jpegxs_pipe pam_pipe pbm_pipe pcx_pipe pfm_pipe pgm_pipe

@@ -22,6 +22,7 @@ from .common import (
     app,
     check_picture_name,
     percent,
+    print_new_words,
     print_receipt,
     program,
     progress_bar,
@@ -92,8 +93,9 @@ def answer_file(
     for answer in answers:
         typer.secho(answer.question, dim=True)
         typer.echo(f"  {typer.style(answer.answer or '(no words)', bold=True)}   {percent(answer)}")
+        print_new_words(answer)
     typer.echo()
-    print_receipt(answers[0].receipt)
+    print_receipt(watched.receipt)
     for path in (picture, memory_picture):
         if path is not None:
             typer.echo(f"picture: {path}")

@@ -26,8 +26,40 @@ app = typer.Typer(
 File = Annotated[str, typer.Argument(help="A video, a sound or a picture: a path or a URL.", show_default=False)]
 SOURCE_HELP = "A file, a URL (http, rtsp, ...), - for standard input, or a device such as v4l2:/dev/video0."
 Model = Annotated[str, typer.Option(help="A model of the package by its name, or a folder with a checkpoint.")]
-Start = Annotated[float | None, typer.Option(help="Second to start at; answers count seconds from there.")]
-End = Annotated[float | None, typer.Option(help="Second to end at.")]
+
+
+def seconds_from(least: float | None = None) -> Callable[[str], float]:
+    """Reads seconds, as a number or as a clock shows them (90.5, 1:30.5, 1:02:03): for options."""
+
+    def read(value: str) -> float:
+        words = str(value).strip()
+        sign, parts = -1 if words.startswith("-") else 1, words.removeprefix("-").split(":")
+        try:
+            found = [] if parts[0][:1] in ("-", "+") else [float(part) for part in parts]
+        except ValueError:
+            found = []
+        clock = all(part.isdigit() for part in parts[:-1]) and all(0 <= part < 60 for part in found[1:])
+        if not 1 <= len(found) <= 3 or not (clock or len(found) == 1):
+            raise typer.BadParameter(f"expected seconds or a time such as 90, 1:30 or 1:02:03.5, found {value!r}")
+        seconds = sign * sum(part * 60**place for place, part in enumerate(reversed(found)))
+        if least is not None and not seconds >= least:
+            raise typer.BadParameter(f"expected at least {least:g} s, found {value!r}")
+        return seconds
+
+    return read
+
+
+Start = Annotated[
+    float | None,
+    typer.Option(
+        parser=seconds_from(),
+        metavar="SECONDS",
+        help="Second to start at (90 or 1:30); answers count seconds from there.",
+    ),
+]
+End = Annotated[
+    float | None, typer.Option(parser=seconds_from(), metavar="SECONDS", help="Second to end at (90 or 1:30).")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per answer, for programs.")]
 Picture = Annotated[Path | None, typer.Option(help="Also draw frames, sound and answers into this PNG.")]
 MemoryPicture = Annotated[
@@ -72,7 +104,15 @@ def check_folder(path: Path) -> None:
 
 def percent(answer: Answer) -> str:
     """How sure the model is, in words."""
-    return f"{100 * answer.confidence:.0f} % sure"
+    return f"{100 * answer.confidence:.0f} % sure" + ("" if answer.is_calibrated else " (not calibrated)")
+
+
+def print_new_words(answer: Answer) -> None:
+    """Beside the answer whose question has them."""
+    from mirasol.inference.answer import new_words_note
+
+    if not answer.is_calibrated:
+        typer.secho(f"  note: {new_words_note(answer.receipt.new_words)}", fg="yellow")
 
 
 def print_receipt(receipt: Receipt) -> None:

@@ -23,6 +23,7 @@ from .common import (
     check_picture_name,
     percent,
     print_receipt,
+    seconds_from,
 )
 from .leaving import WAITS
 
@@ -38,7 +39,10 @@ def watch(
     source: Annotated[str, typer.Argument(help=SOURCE_HELP, show_default=False)],
     questions: Annotated[list[str] | None, typer.Argument(help="Asked every so often.", show_default=False)] = None,
     model: Model = "tiny",
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two askings of the questions.")] = 10.0,
+    every: Annotated[
+        float,
+        typer.Option(parser=seconds_from(0.1), metavar="SECONDS", help="Seconds between two askings of the questions."),
+    ] = 10.0,
     events: Annotated[
         Path | None, typer.Option(help="Also write answers into this file, a JSON object a line.")
     ] = None,
@@ -49,9 +53,19 @@ def watch(
     picture: Annotated[
         Path | None, typer.Option(help="At the end, draw what the memory holds and where answers looked (PNG).")
     ] = None,
-    most_lag: Annotated[float, typer.Option(min=1, help="Live: seconds behind before snippets are left out.")] = 8.0,
+    most_lag: Annotated[
+        float,
+        typer.Option(
+            parser=seconds_from(1), metavar="SECONDS", help="Live: seconds behind before snippets are left out."
+        ),
+    ] = 8.0,
     reconnect: Annotated[
-        float, typer.Option(min=0, help="Seconds for which a network source that ends or breaks is opened again.")
+        float,
+        typer.Option(
+            parser=seconds_from(0),
+            metavar="SECONDS",
+            help="Seconds for which a network source that ends or breaks is opened again.",
+        ),
     ] = 0.0,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
@@ -214,9 +228,12 @@ def watching_lines(follow: Follow, out: Any) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.status import Status
 
+    from mirasol.inference.answer import new_words_note
+
     console, status_to = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     status = Status("waiting for the first snippet", console=status_to)
     told = time.monotonic()
+    said: set[tuple[str, ...]] = set()
 
     def show(line: str) -> None:
         console.print(line, markup=False)
@@ -228,6 +245,9 @@ def watching_lines(follow: Follow, out: Any) -> Iterator[Callable[[str], None]]:
             out.flush()
         words = f"{answer.question}  {answer.answer or '(no words)'}   {percent(answer)}"
         show(f"[at {event.end:.1f} s] {words}")
+        if not answer.is_calibrated and answer.receipt.new_words not in said:
+            said.add(answer.receipt.new_words)
+            show(f"note: {new_words_note(answer.receipt.new_words)}")
 
     def on_pulse(pulse: Pulse) -> None:
         nonlocal told

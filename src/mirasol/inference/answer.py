@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,20 @@ from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.state import MirasolState
 from mirasol.model.text import DESCRIBE_PROMPT, Text, pad
+from mirasol.model.words import load_words, new_words
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to answer: weights, vocabulary and the name that receipts state."""
+    """A model ready to answer: weights, vocabulary, the name that receipts state, and the words of the questions that
+    it was trained on (none where nobody wrote them down)."""
 
     model: Mirasol
     text: Text
     name: str
+    words: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Receipt:
     remembers         whether a memory told of what lies before
     picture_seconds   how much of the span had picture (counted in cells of one frame)
     sound_seconds     how much of the span had sound (counted in samples)
+    new_words         words of the question that the model was not trained on: its confidence means nothing then
     """
 
     start: float
@@ -53,6 +58,7 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     left_out: tuple[tuple[float, float], ...] = ()
     remembers: bool = False
+    new_words: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """All of it but the warnings, in words."""
@@ -72,12 +78,17 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Answer:
-    """`confidence` is the model's probability of the whole answer, 0 to 1."""
+    """`confidence` is the model's probability of the whole answer, 0 to 1; see `is_calibrated`."""
 
     question: str
     answer: str
     confidence: float
     receipt: Receipt
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the confidence says anything: not where words of the question are new to the model."""
+        return not self.receipt.new_words
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -115,7 +126,7 @@ def load(model: str | Path = "tiny") -> Loaded:
     folder = model_folder(model)
     try:
         text = Text.load(folder, Sizes.load(folder).vocabulary)  # first: it takes no time where it fails
-        return Loaded(Mirasol.load(folder), text, folder.resolve().name)
+        return Loaded(Mirasol.load(folder), text, run_name(folder), load_words(folder))
     except ValueError:
         raise
     except Exception as error:  # whatever the readers of weights and vocabulary raise on a damaged or foreign file
@@ -123,12 +134,36 @@ def load(model: str | Path = "tiny") -> Loaded:
         raise ValueError(f"the model in {folder} cannot be read ({why}); is the checkpoint whole?") from error
 
 
+def run_name(folder: Path) -> str:
+    """The name of a model: of its folder, or of the run's, in which training calls it `model`."""
+    folder = folder.resolve()
+    inside = folder.name == "model" or folder.name.startswith("step-")
+    return (folder.parent.name if inside else "") or folder.name
+
+
+def new_words_note(words: Sequence[str]) -> str:
+    return f"these words are new to this model: {', '.join(words)}; its confidence is not calibrated"
+
+
 def check_questions(questions: Sequence[str | None], loaded: Loaded) -> None:
-    """`ValueError` for an empty or too long question, before any file is watched."""
+    """`ValueError` for an empty or too long question, or a file in the place of one, before any file is watched."""
     most = loaded.model.sizes.text_positions
     for question in questions:
+        if question is not None and is_path(question):
+            raise ValueError(f"expected a question, found the path {question!r}: ask about one file at a time")
         if (length := len(loaded.text.prompt(question))) >= most:
             raise ValueError(f"expected a question of fewer than {most} tokens, found one of {length}; shorten it")
+
+
+def is_path(question: str) -> bool:
+    """Whether a question is the name of a file that is there, or an address."""
+    if "://" in question and " " not in question.strip():
+        return True
+    try:
+        path = Path(question)
+        return path.is_file() or ((os.sep in question or "/" in question) and path.exists())
+    except (OSError, ValueError):  # too long for a name, or with a null in it
+        return False
 
 
 @torch.no_grad()
@@ -148,7 +183,14 @@ def put(watched: Watched, questions: Sequence[str | None], loaded: Loaded) -> li
             question or DESCRIBE_PROMPT,
             text.decode(answer),
             round(share, 4) if math.isfinite(share) else 0.0,
-            watched.receipt,
+            receipt_of(watched.receipt, question, loaded),
         )
         for question, answer, share in zip(questions, answers, sure, strict=True)
     ]
+
+
+def receipt_of(receipt: Receipt, question: str | None, loaded: Loaded) -> Receipt:
+    """The receipt of one answer: with the words of its question that are new to the model, and a warning of them."""
+    if question is None or not (words := new_words(question, loaded.words)):
+        return receipt
+    return replace(receipt, warnings=(*receipt.warnings, new_words_note(words)), new_words=words)

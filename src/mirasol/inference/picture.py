@@ -157,11 +157,12 @@ def draw_answers(source: Any, answers: Sequence[Answer], view: SoundView, snippe
     """One picture of what was watched, WIDTH pixels wide, and of the answers. `view` has heard what the model heard;
     `snippet_seconds` is the model's `sizes.snippet_seconds`."""
     receipt = answers[0].receipt
-    sheet = Image.new("RGB", (WIDTH, 1200 + 120 * len(answers)), PAPER)
+    sheet = Image.new("RGB", (WIDTH, 1600 + 140 * len(answers)), PAPER)
     draw = ImageDraw.Draw(sheet)
     y = _title(draw, source, receipt)
     first = y
-    y = _strip(sheet, draw, source, receipt, y)
+    whole, close = (receipt.start, receipt.end), (receipt.text_start, receipt.end)
+    y, shown = _strip(sheet, draw, source, receipt, y, whole)
     top = y
     sound = view.picture(ACROSS, SOUND_HEIGHT, receipt.end - receipt.start)
     if sound is None:
@@ -172,9 +173,18 @@ def draw_answers(source: Any, answers: Sequence[Answer], view: SoundView, snippe
     _bounds(sheet, receipt, snippet_seconds, first, top, y)
     y = _look(draw, receipt, y + 4)
     y = _axis(draw, receipt, y) + 16
+    if receipt.frames and close[0] < close[1] and sum(instant >= close[0] for instant in shown) < FEWEST <= len(shown):
+        words = f"what the answers could look at in full, {clock(close[0])} to {clock(close[1])}:"
+        draw.text((MARGIN, y), words, PALE, font(16))
+        y, shown = _strip(sheet, draw, source, receipt, y + 26, close)
+        for at, instant in enumerate(shown):
+            middle = MARGIN + (at + 0.5) * ACROSS / len(shown)
+            draw.text((middle, y - 2), clock(round(float(instant), 1)), PALE, font(15), anchor="ma")
+        y += 30
     for answer in answers:
         y = _answer(draw, answer, y)
-    y = _small_print(draw, receipt, snippet_seconds, y + 10)
+    warnings = dict.fromkeys(warning for answer in answers for warning in answer.receipt.warnings)
+    y = _small_print(draw, receipt, list(warnings), snippet_seconds, y + 10)
     return sheet.crop((0, 0, WIDTH, y + MARGIN // 2))
 
 
@@ -197,10 +207,13 @@ def _title(draw: ImageDraw.ImageDraw, source: Any, receipt: Receipt) -> int:
     return 84
 
 
-def _strip(sheet: Image.Image, draw: ImageDraw.ImageDraw, source: Any, receipt: Receipt, y: int) -> int:
-    """Frames side by side, each in the middle of the time that its cell stands for; gives the next free row."""
+def _strip(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, source: Any, receipt: Receipt, y: int, span: tuple[float, float]
+) -> tuple[int, np.ndarray]:
+    """Frames of a span side by side, each in the middle of the time that its cell stands for; gives the next free row,
+    and the instants of the frames."""
     if not receipt.frames:
-        return _nothing(draw, y, "no picture was seen") + 6
+        return _nothing(draw, y, "no picture was seen") + 6, np.zeros(0)
     with open_media(source) as media:
         assert media.size is not None
         high, wide = media.size
@@ -211,9 +224,8 @@ def _strip(sheet: Image.Image, draw: ImageDraw.ImageDraw, source: Any, receipt: 
     if count >= FEWEST and cell / wide > scale:  # wide cells: a little higher rather than gaps
         scale = min(cell / wide, 1.7 * STRIP_HEIGHT / high)
     size = max(1, int(wide * scale)), max(1, int(high * scale))
-    seconds = receipt.end - receipt.start
-    instants = receipt.start + (np.arange(count) + 0.5) * seconds / count
-    frames = read_frames(source, instants, receipt.end, (size[1], size[0]))
+    instants = span[0] + (np.arange(count) + 0.5) * (span[1] - span[0]) / count
+    frames = read_frames(source, instants, span[1], (size[1], size[0]))
     for at, frame in enumerate(frames):
         left = round(MARGIN + (at + 0.5) * cell - size[0] / 2)
         if frame is None:
@@ -230,7 +242,7 @@ def _strip(sheet: Image.Image, draw: ImageDraw.ImageDraw, source: Any, receipt: 
         draw.line([(left + size[0], y), (left + size[0], y + size[1])], PAPER, 3)
         middle, foot = MARGIN + (at + 0.5) * cell, y + size[1] + 3
         draw.polygon([(middle - 6, foot), (middle + 6, foot), (middle, foot + 7)], ACCENT)  # the frame's own instant
-    return y + size[1] + 13
+    return y + size[1] + 13, instants
 
 
 def _nothing(draw: ImageDraw.ImageDraw, y: int, words: str) -> int:
@@ -329,17 +341,21 @@ def _answer(draw: ImageDraw.ImageDraw, answer: Answer, y: int) -> int:
     if filled > 6:
         draw.rounded_rectangle([bar, middle - 6, bar + filled, middle + 6], 6, colour)
     draw.text((right, middle), f"{100 * answer.confidence:.0f} %", INK, font(20), anchor="rm")
+    if not answer.is_calibrated:
+        draw.text((right, middle + 12), "not calibrated", UNSURE, font(15), anchor="ra")
     return y + 16
 
 
-def _small_print(draw: ImageDraw.ImageDraw, receipt: Receipt, snippet_seconds: float, y: int) -> int:
-    """The receipt, and the warnings of the reader."""
+def _small_print(
+    draw: ImageDraw.ImageDraw, receipt: Receipt, warnings: Sequence[str], snippet_seconds: float, y: int
+) -> int:
+    """The receipt, and the warnings of all answers."""
     draw.line([(MARGIN, y), (WIDTH - MARGIN, y)], RULE, 1)
     y += 12
     how = "the bar marks the seconds that the answers could look at; small triangles are the instants of the frames"
     if bounds_shown(receipt, snippet_seconds):
         how += f"; thin lines are the bounds of snippets of {snippet_seconds:g} s"
-    for text in (receipt.sentence(), how, *(f"note: {warning}" for warning in receipt.warnings)):
+    for text in (receipt.sentence(), how, *(f"note: {warning}" for warning in warnings)):
         for line in wrap(draw, text, font(16), ACROSS):
             draw.text((MARGIN, y), line, PALE, font(16))
             y += 22

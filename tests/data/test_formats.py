@@ -75,3 +75,22 @@ def test_a_field_that_could_change_the_meaning_is_refused(kind: str, tmp_path: P
     found = read_annotations(written(tmp_path, name, json.dumps([{**row, "license": "x"}])))
     assert found.format == format
     assert "fields that are not read: license" in found.notes
+
+
+WITH_HEADER = [
+    kind for kind, (_, text, _) in SAMPLES.items()
+    if text[0] not in "[{#-" and "\t" not in text and ".mp4" not in text and len(text.split("\n")[0].split(",")) > 2
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WITH_HEADER if not kind.startswith(("UCF", "Video", "class list"))])
+def test_a_column_that_could_change_the_meaning_is_refused(kind: str, tmp_path: Path) -> None:
+    name, text, format = SAMPLES[kind]
+    lines = text.replace("\r", "").strip("\n").split("\n")
+    for field in (*STRANGE, "license"):
+        if field in lines[0].split(",") or (field == "start" and format == "questions"):
+            continue
+        wide = "".join(f"{line},{field if at == 0 else 3}\n" for at, line in enumerate(lines))
+        why = error_of(written(tmp_path, name, wide))
+        assert (field in why) is (field != "license"), why
+        assert "\n" not in why

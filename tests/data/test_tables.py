@@ -111,6 +111,13 @@ def test_media_inside_parquet_are_named_and_not_read(tmp_path: Path) -> None:
     assert table.notes == ("media inside t.parquet are not read (columns audio, raw): save them as files",)
 
 
+def test_a_missing_number_in_parquet_is_none(tmp_path: Path) -> None:
+    rows = [{"video_id": "x", "question": "who?", "answer": "a dog", "start": start, "end": 9.5}
+            for start in (3.0, float("nan"))]  # fmt: skip
+    found = read_annotations(parquet(tmp_path / "t.parquet", rows))
+    assert [(row.start, row.end) for row in found.rows] == [(3.0, 9.5), (None, 9.5)]
+
+
 def test_parquet_without_pyarrow_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)

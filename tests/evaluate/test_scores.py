@@ -119,6 +119,15 @@ def test_figures_are_rounded_once() -> None:
     assert f"{figure:.2f}" == f"{100 * 1012 / 4015:.2f}" == "25.21"
 
 
+def test_what_was_not_asked_has_no_figure() -> None:
+    """So that a result is JSON that others read, too."""
+    proactive = Record("both", "1", "when?", ("goal",), "p", "goal")
+    assert score(TASKS["streamingbench"], [proactive], "mean") == {"both": {"proactive": 100.0}}
+    json.dumps(
+        score(TASKS["vggsounder"], [replace(proactive, more={"modality": {"goal": "A"}})], "mean"), allow_nan=False
+    )
+
+
 def test_a_question_without_options_is_right_if_its_answer_is_said() -> None:
     said = [replace(record(str(at), "Interaction", None, []), answers=("The food.",), answer=answer)
             for at, answer in enumerate(("the food.", "the table", ""))]  # fmt: skip

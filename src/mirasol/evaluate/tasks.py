@@ -6,6 +6,7 @@ again without model, media or annotations.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -211,13 +212,14 @@ TASKS = {
 
 def score(task: Task, records: Sequence[Record], rule: str) -> dict[str, Figures]:
     """Figures of each row in percent, not rounded: who prints them rounds once. Records without a published answer
-    count for nothing."""
+    count for nothing, and what was not asked at all has no figure."""
     rows: dict[str, list[Record]] = {}
     for record in records:
         if record.answers:
             rows.setdefault(record.row, []).append(record)
     # d' is a distance, not a share
+    figures = {row: task.figures(some, rule) for row, some in rows.items()}
     return {
-        row: {name: value if name == "d'" else 100 * value for name, value in task.figures(some, rule).items()}
-        for row, some in rows.items()
+        row: {name: value if name == "d'" else 100 * value for name, value in found.items() if not math.isnan(value)}
+        for row, found in figures.items()
     }

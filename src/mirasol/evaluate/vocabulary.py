@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mirasol.data.annotations import Annotations, read_annotations
 
-SUFFIXES = (".json", ".jsonl", ".csv", ".txt")
+SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".parquet")
 DEPTH = 3  # folders below the one that was named
 
 

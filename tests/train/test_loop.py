@@ -64,8 +64,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
     logs = [[json.loads(line) for line in (tmp_path / name / "log.jsonl").open()] for name in ("whole", "broken")]
     losses = [[line["loss"] for line in log if "loss" in line] for log in logs]
-    assert losses[0] == losses[1][:6]
-    assert losses[1][6:] == losses[0][3:]  # the steps after the third, once more
+    assert losses[0] == losses[1]  # the lines after the checkpoint are cut off: no step stands there twice
 
 
 def test_a_run_through_time_carries_the_state_and_resumes_inside_a_stream(tmp_path: Path) -> None:

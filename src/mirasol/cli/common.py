@@ -69,11 +69,6 @@ NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the sound out."
 NoPicture = Annotated[bool, typer.Option("--no-picture", help="Leave the picture out.")]
 
 
-def fail(message: str) -> None:
-    print("mirasol:", " ".join(message.split()), file=sys.stderr)
-    sys.exit(2)
-
-
 def show_version(wanted: bool) -> None:
     if wanted:
         import mirasol

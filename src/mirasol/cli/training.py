@@ -30,13 +30,17 @@ def train(
     start_from: Annotated[str | None, typer.Option("--from", help="A model to begin with: a name or a folder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME otherwise.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train for so many steps instead.")] = None,
-    max_hours: Annotated[float | None, typer.Option(help="End after so many hours, ready to go on.")] = None,
+    max_hours: Annotated[float | None, typer.Option(help="End after so many hours, ready to resume.")] = None,
+    save_every: Annotated[int | None, typer.Option(min=1, help="Steps between checkpoints.")] = None,
+    save_minutes: Annotated[
+        float | None, typer.Option(min=0, help="A checkpoint at least so often; 0: by steps alone. Else 10 minutes.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that make batches.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Anything else that the recipe takes.")
     ] = None,
 ) -> None:
-    """Train a model by a recipe; a folder that holds checkpoints is gone on with.
+    """Train a model by a recipe; resumes if the folder holds checkpoints.
 
     On several devices: torchrun --nproc-per-node 8 -m mirasol train RECIPE
     """
@@ -52,10 +56,13 @@ def train(
     run = load_recipe(recipe, {**given, **dict(map(setting, settings or ()))})
     if steps is not None:
         run = replace(run, optimisation=replace(run.optimisation, steps=steps))
-    if max_hours is not None:
-        run = replace(run, max_hours=max_hours)
-    if workers is not None:
-        run = replace(run, workers=workers)
+    told: dict[str, Any] = {
+        "max_hours": max_hours,
+        "workers": workers,
+        "save_every": save_every,
+        "save_minutes": save_minutes,
+    }
+    run = replace(run, **{name: value for name, value in told.items() if value is not None})
     from mirasol.train.loop import train as train_run
 
     out = out or Path("runs") / run.name

@@ -188,8 +188,8 @@ def decode(item: Item, sizes: Sizes, text: Text, *, longest: float, questions: i
     try:
         pairs = choose_pairs(item, text, sizes, questions, seed)
         if item.media is None:
-            return Example(no_media(sizes), pairs, seed)
+            return Example(no_media(sizes), pairs, seed, item.key)
         clip = read_item(item, sizes, longest, seed)
-        return Example(clip_inputs(clip, sizes), pairs, seed)
+        return Example(clip_inputs(clip, sizes), pairs, seed, words(item.media))
     except Exception as error:  # whatever a decoder or a text may raise: one item never ends a run
         return Bad(item.key, words(item.media), one_line(error))

@@ -22,11 +22,12 @@ from mirasol.model.text import Text, pad
 @dataclass(frozen=True)
 class Example:
     """One clip as inputs with a batch axis of 1, and its (question or None for a caption, answer) pairs. `seed` is that
-    of everything random about it in training."""
+    of everything random about it in training; `name` is where it came from, for errors."""
 
     inputs: Inputs
     pairs: tuple[tuple[str | None, str], ...]
     seed: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Batch:
 
     `first`: the clips begin here. Otherwise they go on where those of the batch before ended (training through time).
     `seeds` (B): one for each clip, so that chance (masking) falls the same way however clips are put into batches.
+    `names`: where each clip came from, for errors; empty where nobody said.
     """
 
     inputs: Inputs | Tokenized | Fused
@@ -44,6 +46,7 @@ class Batch:
     rows: Tensor
     first: bool = True
     seeds: Tensor | None = None
+    names: tuple[str, ...] = ()
 
 
 def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool = True) -> Inputs:
@@ -69,7 +72,8 @@ def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spar
     """Examples as one batch; see `collate_pairs`."""
     inputs = join_inputs([example.inputs for example in examples])
     batch = collate_pairs(inputs, [example.pairs for example in examples], text, first=first, spare=spare)
-    return replace(batch, seeds=torch.tensor([example.seed for example in examples]))
+    names = tuple(example.name for example in examples) if any(example.name for example in examples) else ()
+    return replace(batch, seeds=torch.tensor([example.seed for example in examples]), names=names)
 
 
 def collate_pairs(

@@ -199,7 +199,7 @@ class ItemStreams(ItemBatches):
                 self._broken.add(position)
                 inputs = packed(no_media(self.sizes))
             asked = at == long.chunks - 1 and position not in self._broken
-            examples.append(Example(inputs, long.pairs if asked else (), long.seed))
+            examples.append(Example(inputs, long.pairs if asked else (), long.seed, words(long.item.media)))
         return collate(examples, self.text, first=at == 0, spare=SPARE)
 
     def state(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ stated where they did not.
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from mirasol.model.inspection import inspect
 from mirasol.model.sizes import Sizes
 
 from .config import Run
+from .holding import whole_lines
 
 LOSSES = ("loss", "text", "latent", "video", "audio", "effort")
 PACKAGES = ("mirasol", "torch", "transformers", "safetensors", "tokenizers", "av", "numpy")
@@ -52,17 +52,11 @@ class About:
 
 
 def read_log(out: str | Path) -> list[dict[str, Any]]:
-    """The lines of a run's `log.jsonl`; `ValueError` where there are none, or one is not JSON."""
+    """The lines of a run's `log.jsonl`, without those that a kill tore; `ValueError` where there are none."""
     path = Path(out) / "log.jsonl"
     if not path.is_file():
         raise ValueError(f"expected log.jsonl in the run folder {out}, found none; has it trained?")
-    lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            raise ValueError(f"expected a JSON object in line {number} of {path}, found {line[:60]!r}") from None
-    return lines
+    return whole_lines(path)
 
 
 def last_with(log: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -68,9 +68,16 @@ class Learner:
         return found
 
 
-def save_model(model: Mirasol, tokenizer: Tokenizer, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
-    """The files that `mirasol.load` and `from_pretrained` read; `weights` (by name) instead of the model's own."""
+def save_model(
+    model: Mirasol, tokenizer: Tokenizer, folder: Path, weights: dict[str, Tensor] | None = None, run: str = ""
+) -> None:
+    """The files that `mirasol.load` and `from_pretrained` read; `weights` (by name) instead of the model's own. `run`:
+    the name of the run that made it, kept in config.json, by which receipts call it."""
     model.save(folder, tokenizer, weights)
+    if run:
+        path = folder / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**config, "run": run}, indent=2) + "\n", encoding="utf-8")
 
 
 def save(
@@ -87,10 +94,30 @@ def save(
     """`folder/step-0000123`, made under another name first; older ones beyond `keep` are removed. `state`: what the
     next step goes on from, in training through time. All processes must call it."""
     final, making = folder / f"step-{step:07d}", folder / f".making-{step:07d}"
-    if world.first:
+    try:
+        if world.first:
+            for begun in folder.glob(".making-*"):  # what a run that was killed left
+                shutil.rmtree(begun, ignore_errors=True)
+            making.mkdir(parents=True)
+        world.wait()
+        write(making, learner, tokenizer, state, world)
+        world.wait()
+        if world.first:
+            learner.model.save_words(making, tokenizer)
+            (making / "progress.json").write_text(json.dumps({"step": step, "processes": world.ranks, **progress}))
+            shutil.rmtree(final, ignore_errors=True)
+            replace(making, final)
+            for old in sorted(folder.glob("step-*"))[:-keep]:
+                shutil.rmtree(old)
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
+        raise ValueError(f"the checkpoint of step {step} cannot be written ({why(error)}); {kept(folder)}") from error
     world.wait()
+    return final
+
+
+def write(making: Path, learner: Learner, tokenizer: Tokenizer, state: MirasolState | None, world: World) -> None:
+    """The tensors of a checkpoint: of one process whole, of several the share of each."""
     if world.ranks == 1:
         save_model(learner.model, tokenizer, making)
         save_file(
@@ -103,16 +130,18 @@ def save(
         (making / "states").mkdir(exist_ok=True)
         tensors = {name: value.contiguous() for name, value in named_tensors(state).items()}
         save_file(tensors, making / "states" / f"{world.rank}.safetensors")
-    world.wait()
-    if world.first:
-        learner.model.save_words(making, tokenizer)
-        (making / "progress.json").write_text(json.dumps({"step": step, "processes": world.ranks, **progress}))
-        shutil.rmtree(final, ignore_errors=True)
-        replace(making, final)
-        for old in sorted(folder.glob("step-*"))[:-keep]:
-            shutil.rmtree(old)
-    world.wait()
-    return final
+
+
+def why(error: Exception) -> str:
+    """What the system says of a file that could not be written."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
+
+
+def kept(folder: Path) -> str:
+    """What is left when a checkpoint could not be written, and how to mend it."""
+    last = latest(folder)
+    there = "there is no earlier one" if last is None else f"{last} is whole, the same command resumes there"
+    return f"{there}; make room first, or choose another --out"
 
 
 def latest(folder: Path) -> Path | None:

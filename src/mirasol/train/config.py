@@ -76,6 +76,7 @@ class Run:
     # What it writes, and when.
     log_every: int = 20
     evaluate_every: int = 1_000
-    save_every: int = 500
+    save_every: int = 500  # steps between checkpoints
+    save_minutes: float = 10.0  # ... and at most so many minutes; 0: by steps alone
     keep: int = 2  # checkpoints kept
     max_hours: float = 0.0  # end there, with a checkpoint to go on from; 0: no limit

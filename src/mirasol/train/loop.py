@@ -10,6 +10,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ from .card import About, Part, read_log, write_card
 from .checkpoint import Learner, progress_of
 from .config import Run
 from .distributed import World, separate_blocks, shard, whole, world
+from .holding import cut_back, held
 from .lora import add_lora, freeze, merge_lora, save_adapter
 from .meter import Meter, Record
 from .optimizer import Optimizers
+from .words import Words, words_beside
+
+MOST_NAMED = 16  # files of a batch that an error names
 
 Evaluate = Callable[[Mirasol, Any], dict[str, float]]
 
@@ -42,17 +47,16 @@ def train(
     report: Callable[[str], None] = print,
     tick: Callable[[int, int], None] = lambda done, steps: None,
 ) -> Path | None:
-    """Runs (or goes on with) `run` in the folder `out`; gives the folder of the finished model, None where the run was
+    """Runs (or resumes) `run` in the folder `out`; returns the folder of the finished model, None where the run was
     ended before its last step (by the `max_hours` of this call, or by SIGTERM). `report` gets lines of text, `tick` the
     steps done and the steps in all after every step.
 
     out/step-*/   checkpoints      out/log.jsonl   a line per `log_every` steps      out/model/   the result
     out/left_out.jsonl   what could not be read
     """
-    with world() as here:
+    with world() as here, holding(out, here):
         if run.threads:
             torch.set_num_threads(run.threads)
-        out.mkdir(parents=True, exist_ok=True)
         say = report if here.first else lambda line: None
         tokenizer = run.tokenizer()
         last = checkpoint.latest(out)
@@ -66,7 +70,10 @@ def train(
         if last is not None:
             checkpoint.restore(last, learner)
             carried = checkpoint.restore_state(last, learner.model, here)
-            say(f"going on from {last} (step {first})")
+            say(f"resuming from {last} (step {first})")
+        if here.first:
+            say_what_is_lost(out, first, last is not None, say)
+        words = Words(tokenizer, progress.get("words") or words_beside(run.start_from))
         learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
         batches = source.feed(workers=run.workers, rank=here.rank, ranks=here.ranks, state=progress["used"])
         record = Record(out, run, here, say, done=first, hours=progress["hours"])
@@ -74,8 +81,10 @@ def train(
         with Ending() as ending, record.telling(source):
             while done < steps and not stopping:
                 meter = record.meter
-                drawn = [draw(batches, here, run, meter) for _ in range(run.accumulate)]
-                counts, asked_to_stop = agree(drawn, here, ending.asked or record.over(run.max_hours))
+                drawn = [draw(batches, here, run, meter, words) for _ in range(run.accumulate)]
+                counts, asked_to_stop, due = agree(
+                    drawn, here, ending.asked or record.over(run.max_hours), record.unsaved(run.save_minutes)
+                )
                 torch.manual_seed((run.seed * 1_000_003 + done) * here.ranks + here.rank)  # of dropout, if there is any
                 for batch in drawn:
                     state = None if batch.first else carried
@@ -86,9 +95,8 @@ def train(
                     meter.add(output)
                 norm = whole(clip_grad_norm_(learning, run.optimisation.clip))
                 if not torch.isfinite(norm):
-                    raise ValueError(
-                        f"the loss is not a number at step {done}; lower the learning rate and resume from {out}"
-                    )
+                    names = [name for told in here.gather(suspects(drawn)) for name in told]
+                    raise ValueError(not_a_number(done, names, out))
                 factor = learner.optimizers.step(done)
                 learner.follow(run.optimisation.average)
                 meter.count(norm)
@@ -100,28 +108,85 @@ def train(
                 if evaluate is not None and (done % run.evaluate_every == 0 or done == steps):
                     scores = evaluate_whole(run, learner, here, lambda model: evaluate(model, tokenizer))
                     record.scores(done, scores)
-                if done % run.save_every == 0 or done == steps or stopping:
+                if done % run.save_every == 0 or done == steps or stopping or due:
                     record.left_out(here.gather(source.report()))
                     used = source.merge(here.gather(source.state()))
-                    going = {"hours": record.hours(), "used": used, "run": identity}
+                    words.found.update(*here.gather(sorted(words.found)))
+                    going = {"hours": record.hours(), "used": used, "run": identity, "words": sorted(words.found)}
                     checkpoint.save(out, done, learner, tokenizer, going, keep=run.keep, state=carried, world=here)
+                    record.saved()
         if done < steps:
-            say(f"ended after step {done} of {steps}; the same command goes on from there")
+            say(f"ended after step {done} of {steps}; the same command resumes there")
             return None
         weights = learner.best_weights(keep=here.first)
         if here.first:
-            model = usable(run, weights, adapter=out / "adapter")
-            model.sources = learner.model.sources
-            checkpoint.save_model(model, tokenizer, out / "model")
-            parts = tuple(Part(part["part"], part["name"], part["licence"]) for part in model.sources)
-            hardware = str(here.device) if here.ranks == 1 else f"{here.ranks} processes, each on {here.device.type}"
-            try:
-                about = About(data=run.data, hardware=hardware, limits=run.limits, parts=parts)
-                write_card(out / "model", run, read_log(out), about)
-            except ValueError as error:  # a log that somebody cut or mended
-                say(f"no card was written: {error}")
+            finish(run, out, weights, learner, tokenizer, words, here, say)
         here.wait()
         return out / "model"
+
+
+@contextmanager
+def holding(out: Path, here: World) -> Iterator[None]:
+    """The folder of the run, made where there is none, for the processes of this run alone."""
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out) if here.first else nullcontext():
+        yield
+
+
+def say_what_is_lost(out: Path, step: int, resumed: bool, say: Callable[[str], None]) -> None:
+    """Cuts the log back to the step that the run resumes from; says so, and where a run begins again from nothing."""
+    cut = cut_back(out / "log.jsonl", step)
+    if not resumed and (cut or list(out.glob(".making-*"))):
+        say(
+            f"{out} holds a run that ended before its first checkpoint: it begins again at step 0 (save more often by "
+            "--save-minutes or --save-every)"
+        )
+    elif cut:
+        say(f"cut {cut} lines after step {step} off {out / 'log.jsonl'}: these steps are done again")
+
+
+def finish(
+    run: Run,
+    out: Path,
+    weights: dict[str, Tensor],
+    learner: Learner,
+    tokenizer: Any,
+    words: Words,
+    here: World,
+    say: Callable[[str], None],
+) -> None:
+    """Writes the finished model, with its card and the words of its questions."""
+    model = usable(run, weights, adapter=out / "adapter")
+    model.sources = learner.model.sources
+    checkpoint.save_model(model, tokenizer, out / "model", run=run.name)
+    words.save(out / "model")
+    parts = tuple(Part(part["part"], part["name"], part["licence"]) for part in model.sources)
+    hardware = str(here.device) if here.ranks == 1 else f"{here.ranks} processes, each on {here.device.type}"
+    try:
+        about = About(data=run.data, hardware=hardware, limits=run.limits, parts=parts)
+        write_card(out / "model", run, read_log(out), about)
+    except ValueError as error:  # a log that somebody cut or mended
+        say(f"no card was written: {error}")
+
+
+def suspects(drawn: list[Batch]) -> list[str]:
+    """The names of the clips of a step: those with a number in them that is none, where there are such; else all."""
+    every, bad = [], []
+    for batch in drawn:
+        inputs = [value for value in vars(batch.inputs).values() if value is not None and value.is_floating_point()]
+        for row, name in enumerate(batch.names):
+            every.append(name)
+            if not all(bool(torch.isfinite(value[row]).all()) for value in inputs):
+                bad.append(name)
+    return bad or every
+
+
+def not_a_number(step: int, names: list[str], out: Path) -> str:
+    """What to look at where a loss is not finite."""
+    names = list(dict.fromkeys(names))
+    shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    files = f" in the batch with {shown}: look at these files, or" if names else ":"
+    return f"the loss is not a number at step {step}{files} lower the learning rate and resume from {out}"
 
 
 def identity_of(run: Run, tokenizer: Any, source: Any) -> dict[str, Any]:
@@ -144,8 +209,8 @@ def check_identity(identity: dict[str, Any], progress: dict[str, Any], out: Path
     now = json.loads(json.dumps(identity))
     if before is not None and (other := [name for name in now if before.get(name) != now[name]]):
         raise ValueError(
-            f"{out} holds a run of {progress['step']} steps with other {' and '.join(other)}: it cannot be gone on "
-            "with; give another --out, or take that folder away"
+            f"{out} holds a run of {progress['step']} steps with other {' and '.join(other)}: cannot resume "
+            "from it; choose another --out or delete that folder"
         )
 
 
@@ -179,26 +244,27 @@ def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
     return Learner(model, Optimizers(model, run.optimisation, bfloat16=run.bfloat16), average)
 
 
-def draw(batches: Iterator[Batch], here: World, run: Run, meter: Meter) -> Batch:
+def draw(batches: Iterator[Batch], here: World, run: Run, meter: Meter, words: Words) -> Batch:
     """The next batch, complete and on the device; waiting for it is counted."""
     before = time.monotonic()
     batch = next(batches)
     meter.waited += time.monotonic() - before
     meter.take(batch)
+    words.take(batch)
     like = torch.empty(0, device=here.device)
     ids, labels, mask, rows = (
         value.to(here.device) for value in (batch.ids, batch.labels, batch.text_mask, batch.rows)
     )
     inputs = batch.inputs.complete(run.sizes, like)
-    return Batch(inputs, ids, labels, mask, rows, batch.first, batch.seeds)
+    return Batch(inputs, ids, labels, mask, rows, batch.first, batch.seeds, batch.names)
 
 
-def agree(drawn: list[Batch], here: World, stop: bool) -> tuple[Tensor, bool]:
+def agree(drawn: list[Batch], here: World, stop: bool, due: bool) -> tuple[Tensor, bool, bool]:
     """What the losses of a step are divided by (see `loss_counts`), the mean over its batches and over all processes;
-    and whether one of them wants to stop after it."""
+    whether one of them wants to stop after it, and whether one wants a checkpoint."""
     counts = torch.stack([loss_counts(batch.inputs, batch.labels) for batch in drawn]).mean(dim=0)
-    agreed = here.mean(torch.cat([counts, counts.new_tensor([float(stop)])]))
-    return agreed[:-1], bool(agreed[-1] > 0)
+    agreed = here.mean(torch.cat([counts, counts.new_tensor([float(stop), float(due)])]))
+    return agreed[:-2], bool(agreed[-2] > 0), bool(agreed[-1] > 0)
 
 
 def forward(

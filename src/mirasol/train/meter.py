@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mirasol.model.sizes import Sizes
 
 from .config import Run
 from .distributed import World
+from .holding import whole_lines
 
 NAMED = ("loss", "text", "latent", "video", "audio", "effort", "spread")
 
@@ -110,7 +111,8 @@ class Record:
     ) -> None:
         self.out, self.run, self.here, self.say = out, run, here, say
         self.began, self.hours_before = time.monotonic(), hours
-        self.board = open_board(out) if here.first else None
+        self.last_saved = self.began
+        self.board = open_board(out, done) if here.first else None
         self.meter = Meter(run.sizes)
         self.peak = matrix_rate(here.device, torch.bfloat16 if run.bfloat16 else torch.float32)
         say(f"steps {done} to {run.optimisation.steps}; matrix products run at {self.peak / 1e12:.3g} TFLOP/s")
@@ -123,13 +125,21 @@ class Record:
         """Whether this call has lasted so many hours; 0: never."""
         return bool(most) and self.hours() - self.hours_before >= most
 
+    def unsaved(self, minutes: float) -> bool:
+        """Whether the last checkpoint is so many minutes old; 0: never."""
+        return bool(minutes) and time.monotonic() - self.last_saved >= 60 * minutes
+
+    def saved(self) -> None:
+        self.last_saved = time.monotonic()
+
     @contextmanager
     def telling(self, source: Any) -> Iterator[None]:
         """Whatever ends the run inside, what could not be used up to then is written down."""
         try:
             yield
         except BaseException:
-            self.left_out([source.report()])
+            with suppress(OSError):  # a full disk: what ended the run is said, not this
+                self.left_out([source.report()])
             raise
 
     def line(self, step: int, factor: float) -> None:
@@ -178,7 +188,7 @@ class Record:
         if not (bad and self.here.first):
             return
         path, making = self.out / "left_out.jsonl", self.out / ".left_out"
-        before = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        before = whole_lines(path)
         items = {(item["key"], item["place"]): item for item in (*bad, *before)}
         if len(items) == len(before):
             return
@@ -200,10 +210,10 @@ def shown(line: dict[str, float]) -> str:
     return " ".join(f"{name} {value:.4g}" for name, value in line.items())
 
 
-def open_board(out: Path) -> Any:
-    """A TensorBoard writer where tensorboard is installed, else None."""
+def open_board(out: Path, step: int) -> Any:
+    """A TensorBoard writer where tensorboard is installed, else None; what was written after `step` is hidden."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(out / "tensorboard"))
+    return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)

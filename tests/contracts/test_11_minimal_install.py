@@ -115,7 +115,7 @@ def test_readme_shows_commands() -> None:
 
 @pytest.mark.parametrize("words", readme_commands(), ids=" ".join)
 def test_readme_command_exists_with_its_options(words: list[str]) -> None:
-    command = () if words[1].startswith("-") else tuple(words[1 : 3 if words[1] == "data" else 2])
+    command = () if words[1].startswith("-") else tuple(words[1 : 3 if words[1] in ("data", "evaluate") else 2])
     told = help_of(*command)
     options = {word.split("=")[0] for word in words if word.startswith("--")}
     assert {option for option in options if not re.search(rf"{option}(?![\w-])", told)} == set()

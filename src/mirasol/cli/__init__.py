@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
-from . import asking, measuring, pages, preparing, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
+from . import asking, evaluating, measuring, pages, preparing, pushing, starting, training, watching, worlds  # noqa: F401, each adds its commands
 from .common import app
 from .errors import end_with
+from .groups import arrange
 from .leaving import leave
 from .recipes import load_recipe
+
+arrange(app)
 
 __all__ = ["app", "load_recipe", "main"]
 

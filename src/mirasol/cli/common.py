@@ -7,15 +7,46 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from mirasol.inference.answer import Answer, Receipt
 
+
+def without_type(parameters: list[Any]) -> list[Any]:
+    """A flag takes no value, so help names no type of it."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command whose help says what people need, and no more."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_type(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """The same for a group of commands, which are listed in the order of `order`, then as they were made."""
+
+    order: ClassVar[list[str]] = []
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_type(super().get_params(ctx))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        names = list(self.commands)
+        return sorted(names, key=lambda name: self.order.index(name) if name in self.order else len(self.order))
+
+
 app = typer.Typer(
     name="mirasol",
+    cls=Group,
     help="Watches and listens to video of any length and answers in text.",
     no_args_is_help=True,
     add_completion=False,

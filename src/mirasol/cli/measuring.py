@@ -1,4 +1,4 @@
-"""Data and measures: `data check`, `evaluate`."""
+"""Data and measures: `data check`, and what the commands of `evaluate` do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import app, check_folder, named, program, progress_bar
-from .scenes import Shown, evaluate_toybox, toybox_splits
+from .common import Group, app, named, program, progress_bar
 
 if TYPE_CHECKING:
     from mirasol.data.annotations.check import Checked
@@ -20,7 +19,9 @@ WORLDS = ("toybox", "streams")
 DEFAULT_ROWS = {"toybox": "both,picture,sound,swapped,question"}
 SHOWN = 5  # names of each kind that are printed
 
-data_app = typer.Typer(help="Data sets: what a file holds, and whether its media are in order.", no_args_is_help=True)
+data_app = typer.Typer(
+    cls=Group, help="Data sets: what a file holds, and whether its media are in order.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 
@@ -70,68 +71,6 @@ def checked_text(found: Checked) -> str:
     return "\n".join(lines)
 
 
-@app.command()
-def evaluate(
-    task: Annotated[
-        str,
-        typer.Argument(
-            help="toybox, streams (recall of the long past), or a benchmark: next-qa, music-avqa, vggsound, ...",
-            show_default=False,
-        ),
-    ] = "",
-    model: Annotated[str | None, typer.Option(help="Name or folder; `tiny`, and for streams `tiny-stream`.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Benchmarks: folder with annotations and media.")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="Benchmarks: this annotation file.")] = None,
-    split: Annotated[str | None, typer.Option(help="Benchmarks: train, val or test; else all of the file.")] = None,
-    rows: Annotated[
-        str | None, typer.Option(help="both, picture, sound, swapped (another's sound); toybox: question as well.")
-    ] = None,
-    vocabulary: Annotated[
-        str | None,
-        typer.Option(help="Benchmarks: choose among `labels`, or the answers of an annotation file (FILE or FILE:N)."),
-    ] = None,
-    rule: Annotated[str, typer.Option(help="Likelihood of options: mean (per token) or sum.")] = "mean",
-    least_coverage: Annotated[
-        float, typer.Option(min=0, max=1, help="Below this share of listed questions there is no headline.")
-    ] = 0.95,
-    batch: Annotated[int, typer.Option(min=1, help="Benchmarks: films watched side by side.")] = 8,
-    limit: Annotated[int | None, typer.Option(min=1, help="Benchmarks: the first so many questions alone.")] = None,
-    verify: Annotated[Path | None, typer.Option(help="Compute the figures of this result.json again.")] = None,
-    sample: Annotated[int, typer.Option(min=1, help="--verify with --data: questions that are answered again.")] = 20,
-    predictions: Annotated[
-        Path | None, typer.Option(help="Score this file of predictions, as its authors' script does; no model is used.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Benchmarks: folder of the result; gone on with, if begun.")] = None,
-    scenes: Annotated[int, typer.Option(min=1, help="toybox: scenes of each split.")] = 200,
-    splits: Annotated[str, typer.Option(help="toybox: with commas between.")] = "test,compositional",
-    pack: Annotated[Path | None, typer.Option(help="toybox: an asset pack in the place of the drawn things.")] = None,
-    trained_on: Annotated[
-        Path | None, typer.Option(help="--pack: only kinds that this pack has, too, the one of training.")
-    ] = None,
-    seconds: Annotated[int | None, typer.Option(min=1, help="toybox: length of every scene; else it varies.")] = None,
-    streams: Annotated[int, typer.Option(min=1, help="streams: how many of each length.")] = 20,
-    lengths: Annotated[str, typer.Option(help="streams: seconds, with commas between.")] = "64,640,2560",
-    as_json: Annotated[Path | None, typer.Option("--json", help="Also write all numbers into this file.")] = None,
-) -> None:  # fmt: skip
-    """Score a model: on Toybox, on long streams, or on a public benchmark as its authors published it."""
-    if as_json is not None:
-        check_folder(as_json)
-    if task == "streams":
-        evaluate_streams(model or "tiny-stream", streams, lengths, as_json)
-    elif task == "toybox":
-        shown = Shown(scenes, named(splits, toybox_splits(), "split"), pack, trained_on, seconds)
-        evaluate_toybox(model or "tiny", shown, rows or DEFAULT_ROWS[task], as_json)
-    elif verify is not None:
-        verify_result(verify, model, data, annotations, sample)
-    elif predictions is not None:
-        score_predictions(task, predictions, annotations, split)
-    else:
-        plan = make_plan(
-            task, data, annotations, split, rows or "both", rule, vocabulary, (least_coverage, batch, limit)
-        )
-        evaluate_benchmark(plan, model or "tiny", out, as_json)
-
-
 # -- benchmarks --------------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +118,7 @@ def evaluate_benchmark(plan: Plan, model: str, out: Path | None, as_json: Path |
         as_json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     typer.echo(result_text(result))
     path = out / "result.json"
-    typer.echo(f"result: {path}; check it: {program()} evaluate {plan.task.name} --verify {path}")
+    typer.echo(f"result: {path}; check it: {program()} evaluate verify {path}")
 
 
 def result_text(result: dict[str, Any]) -> str:

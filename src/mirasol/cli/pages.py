@@ -19,7 +19,7 @@ def pages() -> dict[str, Path]:
     return {}
 
 
-@app.command(rich_help_panel="Measure")
+@app.command()
 def docs(page: Annotated[str, typer.Argument(help="Its name; without one they are listed.")] = "") -> None:
     """Show a page of the documentation: data formats, training, streaming, ..."""
     known = pages()

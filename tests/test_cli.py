@@ -286,7 +286,7 @@ def test_train_goes_on_where_it_was_and_makes_a_model(run, tmp_path: Path, film:
     assert run(*words)[0] == 0
     code, _, err = run(*words, "--steps", 3)
     assert code == 0
-    assert "going on from" in err
+    assert "resuming from" in err
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
     assert any("score/overall" in line for line in lines)

@@ -245,6 +245,19 @@ def test_a_hostile_tokenizer_is_refused(folder: Path, what: str, capfd: pytest.C
         assert "\n" not in str(error.value)
 
 
+def test_a_tokenizer_that_panics_at_one_question_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = folder / "tokenizer.json"
+    values = json.loads(path.read_text())
+    split("(z+)+$")(values)
+    path.write_text(json.dumps(values))
+    text = load(folder).text
+    assert text.prompt("what do you hear?")
+    with pytest.raises(ValueError, match="cannot read 'zzz") as error:
+        text.prompt("z" * 40 + " b")
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr().err == ""
+
+
 def test_padding_and_cutting_of_a_tokenizer_are_not_ours(folder: Path) -> None:
     path = folder / "tokenizer.json"
     expected = load(folder).text.prompt("what do you hear?")

@@ -13,7 +13,8 @@ the same prompt of a question then: `tokenizer.encode(question)` here, `tokenize
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
-from .vocabulary import check_ids, one_line, read_tokenizer
+from .vocabulary import check_ids, one_line, quiet_panics, read_tokenizer
 
 SPECIAL = ("<pad>", "<start>", "<question>", "<answer>", "<end>", "<describe>")
 PAD, START, QUESTION, ANSWER, END, DESCRIBE = range(len(SPECIAL))
@@ -100,6 +101,7 @@ class Text:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True  # as plain text: "<end>" in a question does not end the prompt
@@ -120,6 +122,7 @@ class Text:
         if not path.is_file():
             raise ValueError(f"expected tokenizer.json in the model folder {folder}, found none")
         text = cls(read_tokenizer(path))
+        text.guard = quiet_panics  # it may panic at a user's words only
         if vocabulary is not None:
             text.check(vocabulary)
         return text
@@ -132,7 +135,7 @@ class Text:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text as it stands, without special ones."""
-        with one_line(f"the tokenizer of this model cannot read {text[:40]!r}"):
+        with self.guard(), one_line(f"the tokenizer of this model cannot read {text[:40]!r}"):
             return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def prompt(self, question: str | None) -> list[int]:
@@ -165,5 +168,5 @@ class Text:
         """The text of ids; special ones are left out."""
         if self.is_ours:
             ids = [number for number in ids if number >= len(SPECIAL)]
-        with one_line("the tokenizer of this model cannot write this answer"):
+        with self.guard(), one_line("the tokenizer of this model cannot write this answer"):
             return self.tokenizer.decode(list(ids)).strip()

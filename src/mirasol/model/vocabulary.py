@@ -81,7 +81,7 @@ def quiet_panics() -> Iterator[None]:
     """Holds the standard error output back, and drops it where something was raised: a panic writes dozens of lines
     there before it becomes an exception."""
     with _ALONE, tempfile.TemporaryFile() as held:
-        sys.stderr.flush()
+        flush()
         try:
             kept = os.dup(2)
         except OSError:  # there is none
@@ -94,9 +94,15 @@ def quiet_panics() -> Iterator[None]:
             held.truncate(0)
             raise
         finally:
-            sys.stderr.flush()
+            flush()
             os.dup2(kept, 2)
             os.close(kept)
             held.seek(0)
             if words := held.read():
                 os.write(2, words)
+
+
+def flush() -> None:
+    """What Python holds back of the standard error output, where there is one."""
+    if sys.stderr is not None:
+        sys.stderr.flush()

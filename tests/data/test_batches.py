@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from mirasol.data.batches import PATIENCE, Decoder, ItemBatches
+from mirasol.data.batches import Decoder, ItemBatches
+from mirasol.data.bucketed import PATIENCE, BucketedBatches
 from mirasol.data.decoding import Bad, decode
 from mirasol.data.examples import Batch, Example
 from mirasol.data.items import Item, Member
@@ -55,9 +56,21 @@ class Named(ItemBatches):
         return Example(inputs, ((None, "x"),), position)
 
 
-def named(clips: int, bucket: bool = False) -> Named:
+class Bucketed(BucketedBatches):
+    """The same, bucketed by the length that is stated."""
+
+    wrong = Named.wrong
+    example = Named.example
+
+    def snippets(self, item: Item) -> int:
+        if int(item.key) in self.wrong:
+            raise ValueError("it is damaged")
+        return random.Random(int(item.key)).randint(1, 5)
+
+
+def named(clips: int, bucket: bool = False) -> ItemBatches:
     items = [Item(str(number), None, ((None, "x"),)) for number in range(COUNT)]
-    return Named(items, SIZES, TEXT, clips=clips, seed=1, bucket=bucket)
+    return (Bucketed if bucket else Named)(items, SIZES, TEXT, clips=clips, seed=1)
 
 
 def numbers(batch: Batch) -> list[tuple[int, int]]:
@@ -94,17 +107,16 @@ def test_buckets_share_lengths() -> None:
     assert sum(int((~mask).sum()) for mask in masks) / sum(mask.numel() for mask in masks) > 0.2
 
 
-@pytest.mark.parametrize("bucket", [False, True])
 @pytest.mark.parametrize("ranks", [1, 2, 3])
-def test_broken_off_and_gone_on_with(ranks: int, bucket: bool) -> None:
+def test_broken_off_and_gone_on_with(ranks: int) -> None:
     """On as many processes exactly as if nothing had happened; on others every example once all the same. Twice."""
     chance = random.Random(ranks)
-    whole = [some(named(6, bucket).feed(workers=0, rank=r, ranks=ranks), 24) for r in range(ranks)]
+    whole = [some(named(6).feed(workers=0, rank=r, ranks=ranks), 24) for r in range(ranks)]
     state, done = None, 0
     seen: set[int] = set()
     for _ in range(2):
         steps = chance.randint(2, 9)
-        parts = [named(6, bucket) for _ in range(ranks)]
+        parts = [named(6) for _ in range(ranks)]
         found = [
             some(part.feed(workers=chance.choice((0, 2)), rank=r, ranks=ranks, state=state), steps)
             for r, part in enumerate(parts)
@@ -114,7 +126,7 @@ def test_broken_off_and_gone_on_with(ranks: int, bucket: bool) -> None:
         seen |= {position for batches in found for batch in batches for _, position in batch}
         state = json.loads(json.dumps(ItemBatches.merge([part.state() for part in parts])))
     others = next(other for other in (2, 1, 3) if other != ranks)
-    parts = [named(6, bucket) for _ in range(others)]
+    parts = [named(6) for _ in range(others)]
     later = [some(part.feed(workers=0, rank=r, ranks=others, state=state), 20) for r, part in enumerate(parts)]
     again = [position for batches in later for batch in batches for _, position in batch]
     assert len(set(again)) == len(again)
@@ -149,20 +161,65 @@ def test_one_bad_item_counts_once_however_its_reasons_differ() -> None:
     assert [bad["key"] for bad in source.report()["bad"]] == ["3"]
 
 
+def test_bucketed_first_then_dealt_out() -> None:
+    """The same batches for any number of processes and workers, and after any number of resumptions on any number."""
+    alone = [sorted(batch) for batch in some(named(6, bucket=True).feed(workers=0), 24)]
+    state, done = None, 0
+    for ranks, workers, steps in ((2, 0, 5), (3, 2, 7), (1, 0, 4), (2, 2, 8)):
+        parts = [named(6, bucket=True) for _ in range(ranks)]
+        found = [some(p.feed(workers=workers, rank=r, ranks=ranks, state=state), steps) for r, p in enumerate(parts)]
+        assert all(len(batch) == 6 // ranks for batches in found for batch in batches)
+        together = [sorted(pair for row in rows for pair in row) for rows in zip(*found, strict=True)]
+        assert together == alone[done : done + steps]
+        done += steps
+        state = json.loads(json.dumps(Bucketed.merge([part.state() for part in parts])))
+
+
+def test_what_is_damaged_inside_is_missing_in_its_batch() -> None:
+    """Its length was stated, so every process dealt with it; nobody takes another in its place."""
+
+    class Inside(Bucketed):
+        def snippets(self, item: Item) -> int:
+            return random.Random(int(item.key)).randint(1, 5)
+
+    items = [Item(str(number), None, ((None, "x"),)) for number in range(COUNT)]
+    source = Inside(items, SIZES, TEXT, clips=4, most_bad=0.2)
+    lengths = [len(batch) for batch in some(source.feed(workers=0), 40)]
+    assert set(lengths) <= {1, 2, 3, 4}
+    assert 3 in lengths
+    assert {bad["key"] for bad in source.report()["bad"]} == {str(number) for number in Named.wrong}
+
+
+def test_the_length_that_is_stated_is_that_of_what_is_decoded(tmp_path: Path) -> None:
+    write_media(tmp_path)
+    source = BucketedBatches([Item("x", None, ())], SIZES, TEXT, clips=1, longest=2.0)
+    for name, start, end in (
+        ("film.mp4", None, None),
+        ("film.mp4", 1.0, 2.0),
+        ("tone.wav", None, None),
+        ("still.png", None, None),
+    ):
+        item = Item("f", str(tmp_path / name), ((None, "x"),), start, end)
+        example = decode(item, SIZES, TEXT, longest=2.0)
+        assert isinstance(example, Example)
+        assert source.look_up(item) == example.inputs.snippet_mask.shape[1], name
+    assert isinstance(source.look_up(Item("f", str(tmp_path / "zeros.mp4"), ((None, "x"),))), Bad)
+
+
 def test_a_rare_length_waits_for_a_while_and_not_for_ever() -> None:
-    class Rare(Named):
+    class Rare(Bucketed):
         wrong = frozenset()
 
-        def _size_of(self, example: Example) -> int:
-            return 9 if int(example.inputs.pixel_values_videos[0, 0, 0, 0, 0, 0]) == 5 else 2
+        def snippets(self, item: Item) -> int:
+            return 9 if item.key == "5" else 2
 
-    source = Rare([Item(str(n), None, ((None, "x"),)) for n in range(COUNT)], SIZES, TEXT, clips=4, bucket=True)
+    source = Rare([Item(str(n), None, ((None, "x"),)) for n in range(COUNT)], SIZES, TEXT, clips=4)
     state = None
     for _ in range(4):
         seen = [number for batch in some(source.feed(workers=0, state=state), 25) for number, _ in batch]
         assert 5 in seen
-        state = ItemBatches.merge([source.state()])
-        assert len(state["beyond"]) <= (PATIENCE + 1) * 4
+        state = Rare.merge([source.state()])
+        assert len(state["waiting"]) <= (PATIENCE + 1) * 4
 
 
 def test_workers_may_be_spawned() -> None:

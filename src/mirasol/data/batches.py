@@ -26,7 +26,6 @@ from .loading import loaded
 from .order import Mixture
 
 JUDGED = 200  # items after which the share of bad ones means something
-PATIENCE = 16  # batches, over all processes, that an example waits for others of its length
 SPARE = "what?"  # put where nobody asks anything; counts for nothing
 
 
@@ -51,18 +50,16 @@ class ItemBatches:
 
     longest    seconds: of a longer item a part of this length is watched, another one each time
     questions  asked of a clip at most, another choice each time
-    bucket     clips of about the same number of snippets share a batch, so that little is padding; one of a rare length
-               that has waited for long goes with those of the nearest lengths
     most_bad   the share of bad items at which it is no accident any more: `ValueError`
     """
 
     def __init__(
         self, items: Items | Mixture, sizes: Sizes, text: Text, *, clips: int, seed: int = 0, longest: float = 64.0,
-        questions: int = 8, bucket: bool = False, most_bad: float = 0.05,
+        questions: int = 8, most_bad: float = 0.05,
     ) -> None:  # fmt: skip
         self.mixture = items if isinstance(items, Mixture) else Mixture([(items, 1.0)], seed)
         self.sizes, self.text, self.clips, self.seed = sizes, text, clips, seed
-        self.longest, self.questions, self.bucket, self.most_bad = longest, questions, bucket, most_bad
+        self.longest, self.questions, self.most_bad = longest, questions, most_bad
         self.bad: dict[tuple[str, str], Bad] = {}  # in the order in which they were met, each item once
         self._decoded = 0
         self._start: dict[str, Any] = {"frontier": 0, "beyond": []}
@@ -96,20 +93,14 @@ class ItemBatches:
         return (p for p in count(start) if owner(p, self._start, self._ranks) == self._rank)
 
     def _batches(self, workers: int, size: int, first: list[int]) -> Iterator[Batch]:
-        waiting: list[tuple[int, int, Example]] = []  # (bucket, position, example)
+        chosen: list[tuple[int, Example]] = []
         for position, example in self._usable(workers, size, first):
-            waiting.append((self._size_of(example), position, example))
-            chosen = [entry for entry in waiting if entry[0] == waiting[-1][0]]
-            if len(chosen) < size:
-                oldest = min(waiting, key=lambda entry: entry[1])
-                if position < self._next - 1 or position - oldest[1] < PATIENCE * self.clips or len(waiting) < size:
-                    continue
-                near = sorted(waiting, key=lambda entry: (abs(entry[0] - oldest[0]), entry[1]))
-                chosen = sorted(near[:size], key=lambda entry: entry[1])
-            for entry in chosen:
-                waiting.remove(entry)
-                self._waiting.remove(entry[1])
-            yield collate([example for _, _, example in chosen], self.text, spare=SPARE)
+            chosen.append((position, example))
+            if len(chosen) == size:
+                for used, _ in chosen:
+                    self._waiting.remove(used)
+                yield collate([example for _, example in chosen], self.text, spare=SPARE)
+                chosen = []
 
     def _usable(self, workers: int, size: int, first: list[int]) -> Iterator[tuple[int, Any]]:
         """What `example` makes of this process's positions, those in `first` before the others; each waits from then
@@ -134,16 +125,6 @@ class ItemBatches:
             if position not in self._waiting:
                 self._waiting.append(position)
             yield position, found
-
-    def _size_of(self, example: Example) -> int:
-        """Which bucket: lengths of 1, 2, 3, 4, 6, 8, 12, 16, ... snippets share with those up to the next."""
-        if not self.bucket:
-            return 0
-        assert example.inputs.snippet_mask is not None
-        snippets, size = example.inputs.snippet_mask.shape[1], 1
-        while size < snippets:
-            size += max(1, (1 << (size.bit_length() - 1)) // 2)
-        return size
 
     def _note(self, bad: Bad) -> None:
         self.bad.setdefault((bad.key, bad.place), bad)
@@ -178,7 +159,7 @@ class ItemBatches:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be gone on with: what is learned from, and how it is dealt out."""
-        told = [self.mixture.fingerprint(), self.longest, self.questions, self.bucket, self.seed]
+        told = [self.mixture.fingerprint(), self.longest, self.questions, self.seed]
         return {"data": told, "clips": self.clips}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from mirasol.data.batches import ItemBatches
+from mirasol.data.bucketed import BucketedBatches
 from mirasol.data.opening import open_items
 from mirasol.inference.answer import model_folder
 from mirasol.model.sizes import Sizes
@@ -44,10 +44,8 @@ def recipe(
     def tokenizer() -> Tokenizer:
         return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
-    def batches(first: int, last: int) -> ItemBatches:
-        return ItemBatches(
-            items, sizes, Text(tokenizer()), clips=clips, seed=seed, longest=longest, bucket=True, most_bad=0.2
-        )
+    def batches(first: int, last: int) -> BucketedBatches:
+        return BucketedBatches(items, sizes, Text(tokenizer()), clips=clips, seed=seed, longest=longest, most_bad=0.2)
 
     return Run(
         name=f"finetune-{Path(data).stem}",

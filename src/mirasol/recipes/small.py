@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from mirasol.data.batches import ItemBatches, first_texts
+from mirasol.data.batches import first_texts
+from mirasol.data.bucketed import BucketedBatches
 from mirasol.data.opening import open_items
 from mirasol.data.order import Mixture
 from mirasol.model.sizes import PRESETS, Sizes
@@ -58,8 +59,8 @@ def recipe(
             words.append(vocabulary(mixture, sizes, tokenizer))
         return words[0]
 
-    def batches(first: int, last: int) -> ItemBatches:
-        return ItemBatches(mixture, sizes, Text(load()), clips=clips, seed=seed, longest=longest, bucket=True)
+    def batches(first: int, last: int) -> BucketedBatches:
+        return BucketedBatches(mixture, sizes, Text(load()), clips=clips, seed=seed, longest=longest)
 
     return Run(
         name=f"{preset}-{Path(data.split(',')[0].split('=')[0]).stem}",

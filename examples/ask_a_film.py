@@ -1,14 +1,17 @@
 """Ask a film two questions: `python examples/ask_a_film.py [FILM]`. Without a film, Toybox makes one."""
 
-import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import mirasol
+from mirasol.cli.errors import run_script
 from mirasol.media import toybox
 
 
-def main(film: str | None = None) -> None:
+def main(film: Annotated[str | None, typer.Argument()] = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if film is None:
             film = str(Path(folder) / "toybox.mp4")
@@ -20,4 +23,4 @@ def main(film: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

@@ -6,18 +6,21 @@ MODEL is what `mirasol train warm_start` has trained, PACK what tools/make_pack.
 The films last one to three seconds, as those that it learned from.
 """
 
-import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import mirasol
+from mirasol.cli.errors import run_script
 from mirasol.data.scenes import PackScenes
 from mirasol.media import toybox
 
 FILMS = 20
 
 
-def main(folder: str, pack: str = "pack") -> None:
+def main(folder: str, pack: Annotated[str, typer.Argument()] = "pack") -> None:
     model = mirasol.load(folder)
     known, held_out = (PackScenes(str(Path(pack) / part)) for part in ("train", "held_out"))
     both = tuple(kind for kind in held_out.assets.world.kinds if kind in known.assets.world.kinds)
@@ -40,6 +43,4 @@ def main(folder: str, pack: str = "pack") -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        raise SystemExit(__doc__)
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

@@ -5,16 +5,19 @@
 What joins the two is new, so it answers as its language model does until `mirasol train warm_start` has trained it.
 """
 
-import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import mirasol
+from mirasol.cli.errors import run_script
 from mirasol.media import toybox
 from mirasol.warm import join
 
 
-def main(vit: str, text: str, out: str | None = None) -> None:
+def main(vit: str, text: str, out: Annotated[str | None, typer.Argument()] = None) -> None:
     joined = join("small", vit=vit, text=text, hear=True, combiner="local", memory=0, context_snippets=8)
     print(joined.report.summary())
     with tempfile.TemporaryDirectory() as folder:
@@ -26,4 +29,4 @@ def main(vit: str, text: str, out: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

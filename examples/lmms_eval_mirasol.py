@@ -157,4 +157,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from mirasol.cli.errors import run_script
+
+    run_script(main, __doc__)

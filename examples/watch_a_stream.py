@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import mirasol
+from mirasol.cli.errors import run_script
 from mirasol.media.toybox import render
 from mirasol.media.toybox.streams import Stream
 
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, __doc__)

@@ -48,3 +48,10 @@ def test_a_mixture_is_given_in_words(data: str, tmp_path: Path) -> None:
     assert len(mixture) == 3
     with pytest.raises(ValueError, match="needs data: give --data"):
         cli.load_recipe("small")
+
+
+@pytest.mark.parametrize("name", ["finetune_qa", "finetune_classification"])
+def test_adapters_alone_may_be_tuned(name: str, data: str) -> None:
+    lora = cli.load_recipe(name, {"data": data, "lora": "4"}).lora
+    assert lora is not None
+    assert lora.rank == 4

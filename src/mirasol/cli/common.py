@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from mirasol.inference.answer import Answer, Receipt
+
+QUIET = 10.0  # seconds after which work without a progress bar says how far it is
 
 
 def without_type(parameters: list[Any]) -> list[Any]:
@@ -119,13 +122,13 @@ def options(
 def check_picture_name(path: Path) -> None:
     """Before the work is done, not after it."""
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise ValueError(f"expected a picture name ending in .png, found {str(path)!r}")
+        raise ValueError(f"expected a picture name ending in .png, found '{path}'")
     check_folder(path)
 
 
 def check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        raise ValueError(f"the folder {str(path.parent)!r} for {path.name!r} does not exist; make it first")
+        raise ValueError(f"the folder '{path.parent}' for {path.name!r} does not exist; make it first")
 
 
 def percent(answer: Answer) -> str:
@@ -160,12 +163,17 @@ def progress_bar(label: str, unit: str) -> Iterator[Callable[..., None]]:
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None, count="")
+        said = [time.monotonic()]  # where no bar can be drawn a line now and then says how far it is
 
         def tick(done: float, total: float | None = None, say: str | None = None) -> None:
             speed = bar.tasks[0].speed
             rate = f"  {speed:.3g} {unit}/s" if speed else ""
             of = "" if total is None else f"/{total:.0f}"
             bar.update(task, completed=done, total=total, count=f"{done:.0f}{of} {unit}{rate}")
+            if not console.is_terminal and (say is not None or time.monotonic() - said[0] >= QUIET):
+                said[0] = time.monotonic()
+                if say is None:
+                    print(f"{label}: {done:.0f}{of} {unit}", file=sys.stderr, flush=True)
             if say is not None:
                 bar.console.print(say, highlight=False, markup=False, soft_wrap=True)
 

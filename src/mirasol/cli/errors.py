@@ -10,6 +10,7 @@ import csv
 import errno
 import os
 import sys
+from collections.abc import Callable
 
 MENDED, FAULT = 2, 70
 TRACEBACK = "MIRASOL_TRACEBACK"
@@ -26,6 +27,22 @@ def end_with(error: Exception) -> None:
     except OSError:  # nobody reads it any more
         code = code or FAULT
     sys.exit(code)
+
+
+def run_script(main: Callable[..., None], about: str | None) -> None:
+    """Runs the function of a script with the words of the command line, as the commands are run: `--help` prints
+    `about`, and an error is one line."""
+    import typer
+
+    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    script.command(help=about)(main)
+    try:
+        script()
+    except SystemExit as end:
+        if end.code:
+            raise
+    except Exception as error:
+        end_with(error)
 
 
 def explained(error: Exception) -> tuple[str, int]:

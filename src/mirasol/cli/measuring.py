@@ -55,7 +55,7 @@ def checked_text(found: Checked) -> str:
     if found.first is not None:
         lines.append("first row")
         values = {name: value for name, value in found.first.items() if value is not None and value is not False}
-        lines += [f"  {name:<9} {value}" for name, value in values.items() if value not in ("", (), {})]
+        lines += [f"  {name:<9} {in_words(value)}" for name, value in values.items() if value not in ("", (), {})]
     if found.media is not None:
         kinds: dict[str, Sequence[Any]] = {
             "missing": found.missing, "silent (no sound track)": found.silent, "without a picture": found.blind,
@@ -69,6 +69,15 @@ def checked_text(found: Checked) -> str:
     lines += [f"note: {note}" for note in found.notes]
     lines += [f"next: {line}" for line in found.advice]
     return "\n".join(lines)
+
+
+def in_words(value: Any) -> str:
+    """A value of a row as people write it: lists with commas, tables as name: value."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {in_words(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(in_words, value))
+    return str(value)
 
 
 # -- benchmarks --------------------------------------------------------------------------------------------------------

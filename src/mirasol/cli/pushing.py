@@ -33,10 +33,18 @@ def push(
         typer.echo(f"left out: {', '.join(left)}")
     if not (folder / "README.md").is_file():
         typer.echo("note: no README.md; people will not know what this model is (mirasol.train.card writes one)")
+    elif licence_of(folder / "README.md") in ("", "unknown"):
+        typer.echo("note: README.md states no licence (license: unknown): nobody may use the model until it does")
     if dry_run:
         typer.echo(f"nothing was sent to {repo} (--dry-run)")
         return
     typer.echo(f"sent to {upload(chosen, repo, private)}")
+
+
+def licence_of(card: Path) -> str:
+    """What the front matter of a card says; empty where it says nothing."""
+    found = re.match(r"---\n.*?^license: *([^\n]*)$.*?^---$", card.read_text(encoding="utf-8"), re.S | re.M)
+    return found[1].strip().strip("'\"") if found else ""
 
 
 def check_model(folder: Path) -> None:
@@ -47,7 +55,7 @@ def check_model(folder: Path) -> None:
     from mirasol.model.weights import check_weights
 
     if not folder.is_dir():
-        raise ValueError(f"expected a folder with a model, found no folder {str(folder)!r}")
+        raise ValueError(f"expected a folder with a model, found no folder '{folder}'")
     sizes = Sizes.load(folder)
     for name in ("model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():

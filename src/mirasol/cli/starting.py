@@ -30,7 +30,7 @@ def init(
 ) -> None:
     """Start a model from a pretrained language model, a pretrained ViT, or both; a report says what was loaded."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"expected a new or empty folder for the model, found {str(out)!r}; choose another name")
+        raise ValueError(f"expected a new or empty folder for the model, found '{out}'; choose another name")
     from transformers.utils import logging
 
     from mirasol.warm import join

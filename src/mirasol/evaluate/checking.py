@@ -20,7 +20,7 @@ def load_result(path: Path) -> dict[str, Any]:
         assert result["predictions"] is not None
         return result
     except FileNotFoundError:
-        raise ValueError(f"no result {str(path)!r}: expected the result.json of an evaluation") from None
+        raise ValueError(f"no result '{path}': expected the result.json of an evaluation") from None
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise ValueError(f"{path} is no result of an evaluation ({type(error).__name__})") from None
 

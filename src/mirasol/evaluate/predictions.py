@@ -25,7 +25,7 @@ def read_predictions(path: Path, rows: Sequence[Row]) -> tuple[list[Record], int
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ValueError(f"no file of predictions {str(path)!r}") from None
+        raise ValueError(f"no file of predictions '{path}'") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     pairs = list(_flat(read_json(text, path), path))

@@ -23,9 +23,10 @@ def recipe(
     clips: int = 16,
     rate: float = 3e-4,
     longest: float = 10.0,
+    lora: int = 0,
     seed: int = 0,
 ) -> Run:
     return finetune(
         data, start_from=start_from, valid=valid, prompt=prompt, steps=steps, clips=clips, rate=rate, longest=longest,
-        seed=seed,
+        lora=lora, seed=seed,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from mirasol.model.configuration_mirasol import MirasolConfig
 from mirasol.model.mirasol import IGNORE
 from mirasol.model.modeling_mirasol import AUTO_MODELS, MirasolForConditionalGeneration, save_code
 from mirasol.model.processing_mirasol import MirasolProcessor
+from mirasol.model.prompts import without_answers
 from mirasol.model.text import END, PAD, Text, train_tokenizer
 from mirasol.model.video_processing_mirasol import MirasolVideoProcessor
 
@@ -71,6 +72,25 @@ def test_a_batch_for_training_begins_at_its_prompts(seeds: int) -> None:
         assert torch.equal(model.generate(**right, max_new_tokens=NEW), expected)
         right.pop("decoder_attention_mask")
         assert torch.equal(model.generate(**right, max_new_tokens=NEW), expected)
+
+
+def test_prompts_are_cut_out_of_rows_padded_at_either_end(seeds: int) -> None:
+    """Against a plain loop, rows without an answer among them."""
+    chance, length = random.Random(seeds), 9
+    for _ in range(40):
+        ids, labels = torch.full((4, length), PAD), torch.full((4, length), IGNORE)
+        real, expected = torch.zeros(4, length, dtype=torch.bool), []
+        for row in range(4):
+            count = chance.randint(1, length)
+            prompt, at = chance.randint(0, count), chance.choice((0, length - count))
+            words = torch.randint(END + 1, 40, (count,))
+            ids[row, at : at + count], real[row, at : at + count] = words, True
+            labels[row, at + prompt : at + count] = words[prompt:]
+            expected.append(words[:prompt].tolist())
+        prompts, mask = without_answers(ids, real, labels, PAD)
+        for row, words in enumerate(expected):
+            assert prompts[row][mask[row].bool()].tolist() == words
+            assert mask[row].tolist() == [0] * (mask.shape[1] - len(words)) + [1] * len(words)
 
 
 def test_an_answer_that_cannot_be_told_from_the_prompt_is_said(seeds: int) -> None:
@@ -222,6 +242,9 @@ NAN = float("nan")
         ({"videos": FRAMES, "video_times": [0, 1, NAN, 2]}, "finite seconds"),
         ({"videos": FRAMES, "fps": 4, "start": NAN}, "finite seconds"),
         ({"videos": FRAMES, "fps": 4, "end": float("inf")}, "finite seconds"),
+        ({"videos": FRAMES, "video_times": [0, 1, 2, 3], "start": NAN}, "finite seconds"),
+        ({"audio": WAVE, "sampling_rate": RATE, "start": NAN}, "finite seconds"),
+        ({"audio": WAVE, "sampling_rate": RATE, "audio_start": NAN}, "finite seconds"),
         ({"videos": FRAMES, "fps": 4, "end": 1e15}, "check fps, times, start and end"),
         ({"audio": WAVE * NAN, "sampling_rate": RATE}, "500 of 500 that are NaN"),
         ({"audio": np.r_[WAVE, np.inf], "sampling_rate": RATE}, "1 of 501 that are NaN"),

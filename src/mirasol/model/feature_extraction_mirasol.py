@@ -65,12 +65,18 @@ def as_waveforms(audio: Any) -> list[np.ndarray | None]:
 def clip_snippets(sizes: Sizes, start: float, end: float) -> int:
     """How many snippets a clip of these seconds has; `ValueError` for seconds that make no sense, or for more snippets
     than fit into `MOST_BYTES`."""
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise ValueError(f"expected start and end of a clip as finite seconds, found {start} and {end}")
+    check_seconds(start, end)
     if end < start:
         raise ValueError(f"expected a clip that ends after its start, found start {start} and end {end} seconds")
     check_count(sizes, (end - start) / sizes.snippet_seconds)
     return snippet_count(sizes, end - start)
+
+
+def check_seconds(*seconds: float | None) -> None:
+    """`ValueError` where seconds of a clip are not finite."""
+    if not all(math.isfinite(second) for second in seconds if second is not None):
+        found = ", ".join(str(second) for second in seconds if second is not None)
+        raise ValueError(f"expected start and end of a clip as finite seconds, found {found}")
 
 
 def check_count(sizes: Sizes, count: float) -> None:
@@ -125,6 +131,7 @@ class MirasolFeatureExtractor(SequenceFeatureExtractor):
             clip if own is None else float(own)
             for clip, own in zip(starts, per_clip(audio_start, count, "audio_start"), strict=True)
         ]
+        check_seconds(*starts, *begins)
         wanted = per_clip(snippets, count, "snippets")
         parts = []
         for wave, origin, begin, number in zip(waveforms, starts, begins, wanted, strict=True):

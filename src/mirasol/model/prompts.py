@@ -56,7 +56,8 @@ def without_answers(ids: Tensor, real: Tensor, labels: Tensor, padding: int) -> 
     """ids, mask and labels (B, T) -> the prompts and their mask (B, longest prompt), padded on the left."""
     length = ids.shape[1]
     wanted = labels != IGNORE
-    first = torch.where(wanted.any(dim=1), wanted.int().argmax(dim=1), length)
+    behind = length - real.int().flip(1).argmax(dim=1)  # of a row without an answer: where its padding begins
+    first = torch.where(wanted.any(dim=1), wanted.int().argmax(dim=1), behind)
     places = torch.arange(length, device=ids.device) - (length - first)[:, None]
     real = real.gather(1, places.clamp(min=0)) & (places >= 0)
     prompts = torch.where(real, ids.gather(1, places.clamp(min=0)), padding)

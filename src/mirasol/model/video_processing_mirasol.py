@@ -17,7 +17,7 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from .embeddings import CHANNELS
-from .feature_extraction_mirasol import check_count, check_tensors, clip_snippets, per_clip, plain, stack
+from .feature_extraction_mirasol import check_count, check_seconds, check_tensors, clip_snippets, per_clip, plain, stack
 from .signals import snippet_pixels
 from .sizes import Sizes
 from .snippets import cut
@@ -113,6 +113,7 @@ class MirasolVideoProcessor(BaseImageProcessor):
                 nothing = torch.zeros(0, sizes.frames, CHANNELS, sizes.height, sizes.width)
                 parts.append((nothing, torch.zeros(0, sizes.frames, dtype=torch.bool)))
                 continue
+            check_seconds(origin, stop)
             shown, last = self.times(clip, times, rate, origin)
             last = last if stop is None else stop
             number = clip_snippets(sizes, origin, last) if number is None else number

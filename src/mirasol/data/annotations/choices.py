@@ -109,7 +109,8 @@ def names_of(table: Table) -> Names | None:
 def read_choices(table: Table) -> Annotations:
     names, path, rows = names_of(table), table.path, []
     assert names is not None
-    for number, one in enumerate(flat(table).objects):
+    split = split_of(path)
+    for number, one in enumerate(names.form.view(table).objects):
         require((names.question, names.options, *PLACE.findall(" ".join((*names.files, names.sound)))), one, path)
         film = text_of(one, names.media, path)
         options, letters = unletter(
@@ -124,7 +125,7 @@ def read_choices(table: Table) -> Annotations:
         start, end = (_second(one, name, path) for name in (names.start, names.end))
         rows.append(
             Row(key, film, () if start is not None else _files(names, one), text_of(one, names.question, path),
-                answers, options, correct, type=_kind(one.get(names.type)), split=split_of(path), start=start, end=end,
+                answers, options, correct, type=_kind(one.get(names.type)), split=split, start=start, end=end,
                 films=_files(names, one) if start is not None else (),
                 sound=names.sound.format_map(one) if names.sound else None)
         )  # fmt: skip

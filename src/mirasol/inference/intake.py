@@ -23,6 +23,7 @@ from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
+from mirasol.media.sound import finite
 from mirasol.model.inputs import silence_before
 from mirasol.model.signals import letterbox
 from mirasol.model.sizes import Sizes
@@ -117,7 +118,7 @@ class Intake:
             first = self._heard
         start = max(first, self._heard, gone)
         self.counts.late_samples += max(0, min(first + len(waveform), gone) - max(first, self._heard))
-        samples, unsound = finite(waveform[start - first :])
+        samples, unsound = finite(np.array(waveform[start - first :]))  # not the array of the caller
         self.counts.unsound += unsound
         if len(samples):
             self._sound.append((start, samples))
@@ -390,13 +391,6 @@ def check_second(time: float) -> None:
     """`ValueError` for what is no second of a stream."""
     if not abs(time) <= FARTHEST:
         raise ValueError(f"expected the time of a piece as finite seconds, found {time}")
-
-
-def finite(samples: np.ndarray) -> tuple[np.ndarray, int]:
-    """(a copy as float32, silent where a sample is not finite or far beyond full scale; how many are)."""
-    with np.errstate(invalid="ignore"):
-        bad = ~(np.abs(samples) <= 16.0)
-    return np.where(bad, 0, samples).astype(np.float32), int(bad.sum())
 
 
 def _expect(right: bool, what: str, found: object) -> None:

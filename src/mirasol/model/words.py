@@ -12,12 +12,12 @@ from pathlib import Path
 
 FILE = "words.json"
 MOST = 1_000_000  # words
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # letters and digits, with an apostrophe inside
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # letters, with an apostrophe inside
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in their order, without case and punctuation."""
-    return [word.casefold().replace("’", "'") for word in WORD.findall(text)]
+    """The words of a text in their order, in lower case, without digits and punctuation."""
+    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
 
 
 def save_words(folder: str | Path, texts: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from mirasol.inference.session import Session
 from mirasol.media import toybox
 from mirasol.media.toybox.streams import Stream
 from mirasol.model.words import load_words, new_words, save_words, words_of
+from mirasol.train.words import Words, words_beside
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,18 @@ def test_lists_of_words_from_anywhere(tmp_path: Path) -> None:
             load_words(tmp_path)
 
 
+def test_a_run_writes_no_list_that_is_not_whole(tmp_path: Path) -> None:
+    """Of what a pretrained model was shown, nobody knows the words."""
+    (tmp_path / "old").mkdir()
+    assert words_beside("") == frozenset()
+    assert words_beside(str(tmp_path / "old")) is None
+    Words(None, None, ["dog"]).save(tmp_path)
+    assert load_words(tmp_path) == frozenset()
+    save_words(tmp_path / "old", ["a bell"])
+    Words(None, words_beside(str(tmp_path / "old")), ["dog"]).save(tmp_path)
+    assert load_words(tmp_path) == {"a", "bell", "dog"}
+
+
 def test_a_file_is_no_question(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(film.parent)
     (film.parent / "my second film").write_bytes(b"x")
@@ -128,6 +141,9 @@ def test_a_run_names_its_model(tmp_path: Path) -> None:
     assert run_name(tmp_path / "dogs" / "model") == "dogs"
     assert run_name(tmp_path / "dogs" / "step-0000500") == "dogs"
     assert run_name(tmp_path / "dogs") == "dogs"
+    (tmp_path / "dogs" / "model").mkdir(parents=True)
+    (tmp_path / "dogs" / "model" / "config.json").write_text('{"run": "barks"}')
+    assert run_name(tmp_path / "dogs" / "model") == "barks"
     assert run_name(shipped_models()["tiny"]) == "tiny"
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -135,10 +136,13 @@ def load(model: str | Path = "tiny") -> Loaded:
 
 
 def run_name(folder: Path) -> str:
-    """The name of a model: of its folder, or of the run's, in which training calls it `model`."""
+    """The name of a model: of its folder; where training calls that `model` or `step-*`, the run's."""
     folder = folder.resolve()
-    inside = folder.name == "model" or folder.name.startswith("step-")
-    return (folder.parent.name if inside else "") or folder.name
+    if folder.name != "model" and not folder.name.startswith("step-"):
+        return folder.name
+    config = folder / "config.json"
+    run = json.loads(config.read_text(encoding="utf-8")).get("run") if config.is_file() else None
+    return run[:100] if run and isinstance(run, str) else folder.parent.name or folder.name
 
 
 def new_words_note(words: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def train(
             say(f"resuming from {last} (step {first})")
         if here.first:
             say_what_is_lost(out, first, last is not None, say)
-        words = Words(tokenizer, progress.get("words") or words_beside(run.start_from))
+        words = Words(tokenizer, words_beside(run.start_from), progress.get("words", ()))
         learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
         batches = source.feed(workers=run.workers, rank=here.rank, ranks=here.ranks, state=progress["used"])
         record = Record(out, run, here, say, done=first, hours=progress["hours"])

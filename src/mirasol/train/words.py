@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mirasol.data.examples import Batch
 from mirasol.model.mirasol import IGNORE
-
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+from mirasol.model.words import load_words, save_words, words_of
 
 
 class Words:
-    """Gathers them batch by batch, in lower case."""
+    """Gathers them batch by batch. `before`: those of the model that the run begins with, see `words_beside`; `known`:
+    those found before the run was resumed."""
 
-    def __init__(self, tokenizer: Any, known: Iterable[str] = ()) -> None:
+    def __init__(self, tokenizer: Any, before: Iterable[str] | None = (), known: Iterable[str] = ()) -> None:
         self.tokenizer = tokenizer
-        self.found = set(known)
+        self.is_whole = before is not None
+        self.found = {*(before or ()), *known}
         self._seen: set[tuple[int, ...]] = set()
 
     def take(self, batch: Batch) -> None:
@@ -30,23 +29,17 @@ class Words:
                 if len(self._seen) > 100_000:  # prompts that never repeat shall not fill the memory
                     self._seen.clear()
                 self._seen.add(prompt)
-                self.found |= words_of(self.tokenizer.decode(list(prompt), skip_special_tokens=True))
+                self.found.update(words_of(self.tokenizer.decode(list(prompt), skip_special_tokens=True)))
 
     def save(self, folder: Path) -> None:
-        """`folder/words.json`, sorted."""
-        text = json.dumps(sorted(self.found), ensure_ascii=False, indent=0)
-        (folder / "words.json").write_text(text + "\n", encoding="utf-8")
+        """`folder/words.json`, where the list is whole."""
+        if self.is_whole:
+            save_words(folder, self.found)
 
 
-def words_of(text: str) -> set[str]:
-    """The words of a text, in lower case, without digits and marks."""
-    return set(WORD.findall(text.lower()))
-
-
-def words_beside(folder: str) -> list[str]:
-    """Those of a model that a run begins with; none where it does not say."""
-    path = Path(folder) / "words.json"
-    if not folder or not path.is_file():
-        return []
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return [word for word in told if isinstance(word, str)] if isinstance(told, list) else []
+def words_beside(folder: str) -> frozenset[str] | None:
+    """Those of a model that a run begins with (""; with none); None where nobody wrote them down, as of a pretrained
+    one: a list without them would call words new that are not."""
+    if not folder:
+        return frozenset()
+    return load_words(folder) or None

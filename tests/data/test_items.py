@@ -164,12 +164,13 @@ def test_folders(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "m.jsonl": ('{"video": "a"}\n{"video": 3', "line 1: expected a text, or a mapping with one of target"),
-    "n.jsonl": ('{"video": "a", "answer": "b"}\n{"video": 3', "line 2 is no JSON"),
-    "o.csv": ("video,answer\na.mp4,yes, and no\n", "line 2: more values than columns"),
-    "p.jsonl": ('{"video": "a", "answer": "b", "start": 4, "end": 3}', "line 1: expected 0 <= start < end"),
-    "q.jsonl": ('{"video": "a", "answer": "b", "start": "soon"}', "line 1: expected start in seconds, found 'soon'"),
-    "r.csv": ("", "expected rows in"),
+    "m.jsonl": ('{"video": "a"}\n{"video": 3', "line 2; is the file complete?"),
+    "l.jsonl": ('{"video": "a"}\n{"video": "b"}', "row 1: expected a text, or a mapping with one of target"),
+    "n.jsonl": ('{"video": "a", "answer": "b"}\n{"video": 3', "line 2; is the file complete?"),
+    "o.csv": ("video,answer\na.mp4,yes, and no\n", "expected 2 fields in row 2"),
+    "p.jsonl": ('{"video": "a", "answer": "b", "start": 4, "end": 3}', "row 1: expected 0 <= start < end"),
+    "q.jsonl": ('{"video": "a", "answer": "b", "start": "soon"}', "row 1: expected start in seconds, found 'soon'"),
+    "r.csv": ("", "found an empty file"),
     "s.tar": ("no tar at all" * 99, "cannot read the shard"),
     "t.tar.gz": ("x", "expected uncompressed shards"),
     "u.txt": ("x", "expected a manifest"),

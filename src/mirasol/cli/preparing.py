@@ -13,13 +13,21 @@ import typer
 
 from .common import app, progress_bar
 
+SHOWN = 5  # skipped items that are named
+
 
 @app.command()
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A manifest, a folder of media, or shards (mirasol docs data).", show_default=False)
+        str,
+        typer.Argument(
+            help="A manifest, annotations, a folder of media, or shards (mirasol docs data).", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the shards.", show_default=False)],
+    media: Annotated[
+        Path | None, typer.Option(help="Folder with the media that a table names; that of the table otherwise.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the bytes of media as they are (the default).")] = False,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Encode pictures anew, within so many pixels.")
@@ -32,7 +40,7 @@ def prepare(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores otherwise.")] = None,
     ray: Annotated[str | None, typer.Option(help="Work on a Ray cluster: its address, or `local`.")] = None,
 ) -> None:
-    """Make shards for training: each content once, what cannot be decoded left out and named (OUT/report.json).
+    """Make shards for training: each content once, what cannot be used is skipped and named (OUT/report.json).
 
     May be stopped at any time: the same command goes on, and the result is the same.
     """
@@ -47,10 +55,13 @@ def prepare(
     if not shard_mb > 0:
         raise ValueError(f"expected --shard-mb above 0, found {shard_mb:g}")
     recoding = Recoding(None if size is None else height_and_width(size), fps, rate)
-    how = How(None if recoding == Recoding() else recoding, seconds, round(shard_mb * 1e6), prompt)
+    how = How(None if recoding == Recoding() else recoding, seconds, round(shard_mb * 1e6), prompt,
+              None if media is None else str(media))  # fmt: skip
     with stages("items") as tick:
         report = make(source, out, how, workers=workers or os.cpu_count() or 1, ray=ray, tick=tick)
     typer.echo(summary(report, out))
+    if not report["examples"]:
+        raise ValueError(f"nothing of {source} can be used; {out / 'report.json'} says why")
 
 
 def height_and_width(words: str) -> tuple[int, int]:
@@ -83,6 +94,9 @@ def summary(report: dict[str, Any], out: Path) -> str:
         f"{report['examples']} examples ({length}, {report['bytes'] / 1e6:.1f} MB) in {report['shards']} shards, of "
         f"{report['items']} items; {report['duplicates']} doubles, {report['merged']} merged",
     ]
+    if count := report.get("without_media"):
+        lines.append(f"{count} of {report['items']} items have no media")
     if report["left_out"]:
-        lines.append(f"{report['left_out']} items cannot be used and were left out; {out / 'report.json'} names them")
+        lines.append(f"{report['left_out']} items cannot be used and are skipped; {out / 'report.json'} names them")
+        lines += [f"  {bad['key']}: {bad['reason']}" for bad in report["bad"][:SHOWN]]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,11 @@ from mirasol.model.snippets import instants
 from mirasol.model.text import Text
 
 from .examples import Example, clip_inputs
-from .items import Item, Member, Place
+from .items import Bad, Item, Member, Place
 
 WHOLE = 0.9  # share of the stated span that must be there; less is a truncated file, or one that lies about its length
 AT_ONCE = 64 << 20  # bytes: a file in a shard is read whole up to this size, in place beyond
 SLACK = 1.0  # ... or this many seconds less
-
-
-@dataclass(frozen=True)
-class Bad:
-    """An item that could not be used."""
-
-    key: str
-    place: str
-    reason: str
 
 
 def one_line(error: Exception) -> str:

@@ -1,12 +1,12 @@
 """What data files list: items, each something to watch or hear with what is asked and wanted of it.
 
-Readers of all formats (manifests, folders, shards, annotations of public datasets) give a sequence of `Item`; training,
-preparing and evaluation take one. An item says where its media lie and never holds them.
+Readers of all formats (manifests, folders, shards, annotations of public datasets) return a sequence of `Item`;
+training, preparing and evaluation take one. An item says where its media lie and never holds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -42,3 +42,21 @@ class Item:
 
 
 Items = Sequence[Item]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An item that could not be used."""
+
+    key: str
+    place: str
+    reason: str
+
+
+class Listed(list[Item]):
+    """Items, with what stands beside them and is none: `broken` names what is skipped and why, `notes` are lines for
+    people about what was guessed or not read."""
+
+    def __init__(self, items: Iterable[Item] = (), broken: Iterable[Bad] = (), notes: Iterable[str] = ()) -> None:
+        super().__init__(items)
+        self.broken, self.notes = list(broken), list(notes)

@@ -26,11 +26,13 @@ from mirasol.media.clip import MediaError
 from mirasol.media.pictures import fit_size
 from mirasol.media.reader import DEFAULT_RATE, Media
 
-from .decoding import Bad, opened, words
+from .annotations.rows import NO_MEDIA
+from .decoding import opened, words
 from .encoding import Recoding, check, recode
-from .items import Item, Items, Member, Place
+from .endings import MEDIA, SOUNDS
+from .items import Bad, Item, Items, Member, Place
 from .opening import open_items
-from .shards import PICTURES, SOUNDS, STILLS, base_and_ending
+from .shards import base_and_ending
 from .texts import Pairs
 from .working import run_tasks
 from .writing import UNFINISHED, ShardWriter, digest_of, reading, write_whole
@@ -49,12 +51,14 @@ class How:
     seconds      items that have captions alone are cut into pieces of about so many seconds; None leaves them whole
     shard_bytes  about how large a shard becomes
     prompt       the question that goes with texts which stand alone
+    media        the folder in which the media that a table names are looked for
     """
 
     recoding: Recoding | None = None
     seconds: float | None = None
     shard_bytes: int = 256 << 20
     prompt: str | None = None
+    media: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,10 @@ class Work:
         try:
             item = self.items[number]
             key, place = item.key, words(item.media)
+            if item.fault:
+                raise ValueError(item.fault)
+            if missing := [one for one in (item.media, item.sound) if isinstance(one, str) and not os.path.isfile(one)]:
+                return {"bad": asdict(Bad(key, place, f"no file {missing[0]!r}")), "no media": True}
             if not item.pairs:
                 raise ValueError("it has no text")
             if not all(target.strip() for _, target in item.pairs):
@@ -150,7 +158,12 @@ def survey_of(item: Item, how: How) -> dict[str, Any]:
     }
     if item.media is None:
         content = json.dumps(sorted(item.pairs, key=str))
-        return {**found, "content": hashlib.sha256(content.encode()).hexdigest(), "size": len(content)}
+        return {
+            **found,
+            "no media": True,
+            "content": hashlib.sha256(content.encode()).hexdigest(),
+            "size": len(content),
+        }
     parts = [digest_of(item.media), digest_of(item.sound) if item.sound is not None else "", item.start, item.end]
     found["content"] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     found["size"] = sum(size_of(place) for place in (item.media, item.sound) if place is not None)
@@ -198,7 +211,7 @@ def media_of(item: Item, how: How) -> tuple[list[tuple[str, Place | bytes]], flo
     return files, check(item), False
 
 
-def ending_of(place: Place, media: Media, known: set[str] = PICTURES | STILLS | SOUNDS) -> str:
+def ending_of(place: Place, media: Media, known: frozenset[str] = MEDIA) -> str:
     """The ending under which `ShardItems` finds a file: its own, else one that fits."""
     own = base_and_ending(place.name if isinstance(place, Member) else place)[1].rpartition(".")[2]
     if own in known:
@@ -208,11 +221,12 @@ def ending_of(place: Place, media: Media, known: set[str] = PICTURES | STILLS | 
     return "png" if media.is_still else "mp4"
 
 
-def planned(rows: Iterator[dict[str, Any]], how: How) -> tuple[list[list[Unit]], list[dict[str, str]]]:
-    """(the examples of each shard, the items that cannot be used)."""
+def planned(rows: Iterator[dict[str, Any]], how: How) -> tuple[list[list[Unit]], list[dict[str, str]], int]:
+    """(the examples of each shard, the items that cannot be used, how many have no media that are there)."""
     contents: dict[bytes, tuple[list[int], dict[str, Any]]] = {}
-    bad = []
+    bad, without = [], 0
     for number, row in enumerate(rows):
+        without += row.get("no media", False)
         if "bad" in row:
             bad.append(row["bad"])
             continue
@@ -228,7 +242,7 @@ def planned(rows: Iterator[dict[str, Any]], how: How) -> tuple[list[list[Unit]],
                 filled = 0
             shards[-1].append(unit)
             filled += unit.size
-    return shards, bad
+    return shards, bad, without
 
 
 def units_of(numbers: tuple[int, ...], row: dict[str, Any], seconds: float | None) -> Iterator[Unit]:
@@ -252,7 +266,7 @@ def prepare(
         return finished
     if Path(source).is_dir() and Path(source).resolve() in (out.resolve(), *out.resolve().parents):
         raise ValueError(f"expected a folder outside {source} for the shards, found {out}: they would be its data, too")
-    work = Work(open_items(source, how.prompt), how, out)
+    work = Work(open_items(source, how.prompt, how.media), how, out)
     (out / MAKING).mkdir(parents=True, exist_ok=True)
     write_whole(out / MAKING / "settings.json", json.dumps(told))
 
@@ -270,10 +284,14 @@ def prepare(
     blocks = [min(SURVEYED, len(work.items) - first) for first in range(0, len(work.items), SURVEYED)]
     run("survey", "looking", blocks, work.surveyed)
     rows = (json.loads(line) for task in range(len(blocks)) for line in work.surveyed(task).open(encoding="utf-8"))
-    work.shards, bad = planned(rows, how)
+    work.shards, bad, without = planned(rows, how)
+    broken = list(getattr(work.items, "broken", ()))
     run("make", "writing", [len(units) for units in work.shards], work.made)
     made = [json.loads(work.made(task).read_text(encoding="utf-8")) for task in range(len(work.shards))]
-    report = {**reported(made, bad), "items": len(work.items), "made": told}
+    report = {
+        **reported(made, [*map(asdict, broken), *bad]), "items": len(work.items) + len(broken),
+        "without_media": without + sum(NO_MEDIA in one.reason for one in broken), "made": told,
+    }  # fmt: skip
     write_whole(out / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     clear(out)
     return report

@@ -21,14 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from .decoding import Bad, read_bytes
-from .items import Item, Member
+from .decoding import read_bytes
+from .endings import PICTURES, SOUNDS, STILLS
+from .items import Bad, Item, Member
 from .texts import Pairs, pairs_in
 
-PICTURES = {"mp4", "webm", "mkv", "mov", "avi", "m4v", "mpg", "mpeg", "ts", "gif", "ogv"}
-STILLS = {"jpg", "jpeg", "png", "webp", "bmp"}
-SOUNDS = {"wav", "mp3", "flac", "ogg", "opus", "m4a", "aac"}
 TEXTS = ("json", "txt", "caption", "cls")  # the first that is there counts
+BESIDE = {*TEXTS, "__key__", "url", "id", "key", "md5", "sha256"}  # what a text without media may have beside it
 INDEX = ".index"
 
 
@@ -91,9 +90,12 @@ def index_of(path: str) -> tuple[np.ndarray, str]:
         try:
             with beside.open(encoding="utf-8") as file:
                 known = json.loads(file.readline())  # checksums of single files follow, which nobody needs here
-            if known["bytes"] == Path(path).stat().st_size:
-                return np.array(known["places"], np.int64).reshape(-1, 2), ""
-        except (ValueError, KeyError, TypeError):
+            size = Path(path).stat().st_size
+            if known["bytes"] == size:
+                places = np.array(known["places"], np.int64).reshape(-1, 2)
+                if (places >= 0).all() and (places <= size).all() and (places.sum(axis=1) <= size).all():
+                    return places, ""
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             pass  # no index that can be read
     return scan(path)
 
@@ -147,7 +149,13 @@ class ShardItems(Sequence[Item]):
         }
         picture = pick["picture"] or pick["still"]
         media, sound = (picture, pick["sound"]) if picture else (pick["sound"], None)
-        return Item(f"{path}:{base}", media, self._pairs(files), sound=sound)
+        key = f"{path}:{base}"
+        if media is None and (others := [file.name for ending, file in files.items() if ending not in BESIDE]):
+            return Item(key, None, (), fault=f"none of its files is known as media: {', '.join(others[:4])}")
+        try:
+            return Item(key, media, self._pairs(files), sound=sound)
+        except ValueError as error:
+            return Item(key, media, (), sound=sound, fault=str(error))
 
     def _pairs(self, files: dict[str, Member]) -> Pairs:
         for ending in TEXTS:

@@ -1,22 +1,58 @@
-"""The texts that stand beside media: in a .txt, a .json or the row of a manifest, under the names that people use."""
+"""The texts that stand beside media: in a .txt, a .json or the row of a manifest, under the names that people use.
+
+Names are compared without case, blanks, hyphens and underscores: `Video Path` is `video_path` is `videopath`.
+"""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any
 
 Pairs = tuple[tuple[str | None, str], ...]
 
-PROMPTS = ("prompt", "question", "instruction")
-TARGETS = ("target", "answer", "caption", "text", "label", "response")
-LISTS = ("pairs", "qa", "questions", "qas", "captions")
+
+def names_in(words: str) -> tuple[str, ...]:
+    """The names that stand in a text, with blanks between."""
+    return tuple(words.split())
+
+
+PROMPTS = names_in("prompt question instruction query questiontext")
+TARGETS = names_in(
+    """
+    target answer caption text label response category class classname labelname displayname sentence description
+    transcription transcript output completion
+    """
+)
+LISTS = names_in("pairs qa questions qas captions sentences answers labels")
+NUMBERED = re.compile(r"(caption|answer|text|sentence)\d+")  # caption_1, caption_2: several of a row
+SHOWN = "target, answer, caption, text, label, response (and perhaps prompt, question, instruction)"
 MOST_BYTES = 16 << 20  # of one text file: more is no caption
+
+
+def squashed(name: Any) -> str:
+    """`Video Path` -> videopath"""
+    return re.sub(r"[\W_]+", "", str(name)).lower()
+
+
+def plain_names(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The same row by squashed names; of two that become one the first that is not empty."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        short = squashed(name)
+        if found.get(short) in (None, ""):
+            found[short] = value
+    return found
 
 
 def first_of(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """The value under the first of these names that is there and not empty; None without one."""
-    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+    return next((row[name] for name in names if not _empty(row.get(name))), None)
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def pairs_of(value: Any) -> Pairs:
@@ -27,18 +63,31 @@ def pairs_of(value: Any) -> Pairs:
     if isinstance(value, list):
         return tuple(pair for part in value for pair in pairs_of(part))
     if isinstance(value, Mapping):
-        if isinstance(several := first_of(value, LISTS), list):
-            caption = value.get("caption")
-            return pairs_of(several) + (pairs_of(caption) if isinstance(caption, str) else ())
-        if (target := first_of(value, TARGETS)) is not None:
-            prompt = first_of(value, PROMPTS)
-            if prompt is None and value.get("answer"):  # {"text": a question, "answer": ...}
-                prompt = value.get("text") or None
-            targets = target if isinstance(target, list) else [target]
-            return tuple((None if prompt is None else str(prompt), str(text).strip()) for text in targets)
-    wanted = f"one of {', '.join(TARGETS)} (and perhaps {', '.join(PROMPTS)})"
-    found = ", ".join(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
-    raise ValueError(f"expected a text, or a mapping with {wanted}, found {found or 'an empty one'}")
+        return _pairs_of_row(plain_names(value))
+    raise ValueError(f"expected a text, or a mapping with one of {SHOWN}, found {type(value).__name__}")
+
+
+def _pairs_of_row(row: Mapping[str, Any]) -> Pairs:
+    asked = first_of(row, PROMPTS)
+    if isinstance(several := first_of(row, LISTS), list) and asked is None:
+        caption = row.get("caption")
+        return pairs_of(several) + (pairs_of(caption) if isinstance(caption, str) else ())
+    target = first_of(row, TARGETS)
+    if target is None and isinstance(several, list):  # a question with a list of answers
+        target = several
+    if target is None:
+        target = [text for name, text in row.items() if NUMBERED.fullmatch(name) and not _empty(text)] or None
+    if target is None:
+        if empty := [name for name in TARGETS if name in row]:
+            raise ValueError(f"its {empty[0]} is empty")
+        found = ", ".join(row) or "an empty one"
+        raise ValueError(f"expected a text, or a mapping with one of {SHOWN}, found {found}")
+    if asked is None and not _empty(row.get("answer")):  # {"text": a question, "answer": ...}
+        asked = row.get("text") or None
+    targets = target if isinstance(target, list) else [target]
+    if wrong := [text for text in (*targets, asked) if isinstance(text, (dict, list))]:
+        raise ValueError(f"expected a text, found {type(wrong[0]).__name__}")
+    return tuple((None if asked is None else str(asked).strip(), str(text).strip()) for text in targets)
 
 
 def pairs_in(name: str, data: bytes, prompt: str | None = None) -> Pairs:
@@ -49,9 +98,15 @@ def pairs_in(name: str, data: bytes, prompt: str | None = None) -> Pairs:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"expected {name} as UTF-8 text") from None
-    if not name.endswith(".json"):
+    if not name.lower().endswith(".json"):
         return tuple((prompt, target) for _, target in pairs_of(text))
+    from .annotations.tables import NotPlain, parse_json
+
     try:
-        return pairs_of(json.loads(text))
-    except json.JSONDecodeError as error:
+        return pairs_of(parse_json(text))
+    except JSONDecodeError as error:
         raise ValueError(f"{name} is no JSON: {error}") from None
+    except NotPlain as error:
+        raise ValueError(f"{name} cannot be read: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{name} cannot be read: lists or objects are nested too deep") from None

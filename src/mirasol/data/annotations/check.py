@@ -9,8 +9,8 @@ from typing import Any
 
 from mirasol.media.reader import open_media
 
-from .folders import MediaFolder, Placed
-from .formats import recognise
+from .folders import Beside, MediaFolder, Placed
+from .formats import MANIFEST, recognise
 from .rows import Annotations, by_media, distinct
 from .tables import read_table
 
@@ -52,7 +52,9 @@ def check(
     found = distinct(format.read(table))
     groups = list(by_media(found.rows))
     missing, silent, blind, damaged = [], [], [], []
-    media = None if folder is None else MediaFolder(folder)
+    media: MediaFolder | Beside | None = None if folder is None else MediaFolder(folder)
+    if format is MANIFEST:  # paths are relative to the manifest
+        media = Beside(path, found.rows, folder)
     for at, group in enumerate(groups if media is not None else []):
         tick(at, len(groups))
         row, place = group[0], media.find(group[0])  # type: ignore[union-attr]
@@ -93,24 +95,30 @@ def look(place: Placed) -> tuple[bool, bool, str | None]:
     return picture, sound, None
 
 
-def advice(found: Annotations, groups: int, media: MediaFolder | None, missing: int, damaged: int) -> list[str]:
+def advice(
+    found: Annotations, groups: int, media: MediaFolder | Beside | None, missing: int, damaged: int
+) -> list[str]:
     """What to do next, a line each."""
     rows = found.rows
     if not rows and not found.labels:
         return ["nothing in it has an answer to learn or to score: give another file"]
     if not rows:
         return ["a list of classes: give the file that lists the clips; this one is read when it lies beside it"]
-    if media is None:
-        return ["look for the media too: --media FOLDER"]
     lines = []
-    if missing == groups:
+    if faults := [row for row in rows if row.fault]:
+        lines.append(f"{len(faults)} of {len(rows)} rows cannot be used, such as {faults[0].key}: {faults[0].fault}")
+    if alone := sum(not (row.names or row.sound) for row in rows):
+        lines.append(f"{alone} of {len(rows)} items have no media: they are texts alone")
+    if media is None:
+        return [*lines, "look for the media too: --media FOLDER"]
+    if missing and missing == groups:
         names = ", ".join(dict.fromkeys(rows[0].names)) or str(rows[0].sound)
         lines.append(
             f"none of the media were found among {media.count} files in {media.folder}: they should be named "
             f"{names} (.mp4, .webm, .mkv, ...), in any folder below"
         )
     elif missing:
-        lines.append(f"{missing} of {groups} are missing: figures will state it, training leaves them out")
+        lines.append(f"{missing} of {groups} are missing: figures will state it, training skips them")
     if damaged:
         lines.append(f"fetch the {damaged} damaged files again, or leave them: they count as not covered")
     return lines or ["all there: train on it, or evaluate"]

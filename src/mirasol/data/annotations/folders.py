@@ -7,17 +7,21 @@ below. Nothing outside the folder is ever found, whatever a name says.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from mirasol.data.endings import PICTURES, SOUNDS, STILLS, is_media_name
+
 if TYPE_CHECKING:
     from .rows import Row
 
-VIDEO = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".flv", ".gif")
-SOUND = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac")
-PICTURE = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-SUFFIXES = (*VIDEO, *SOUND, *PICTURE)  # a film is taken before its sound track
+VIDEO = tuple(f".{ending}" for ending in sorted(PICTURES))
+SOUND = tuple(f".{ending}" for ending in sorted(SOUNDS))
+PICTURE = tuple(f".{ending}" for ending in sorted(STILLS))
+SUFFIXES = (*VIDEO, *SOUND, *PICTURE)
+RANK = {suffix: rank for rank, kind in enumerate((VIDEO, SOUND, PICTURE)) for suffix in kind}  # a film before its sound
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,16 @@ class MediaFolder:
             raise ValueError(f"expected a folder with the media, found no folder {str(folder)!r}")
         self._paths: dict[str, Path] = {}  # relative path, and without its suffix, in lower case
         self._names: dict[str, Path] = {}  # the last part alone
-        self.count = 0
         files = [
             Path(root, name)
             for root, _, names in os.walk(self.folder, followlinks=True)
             for name in names
-            if name.lower().endswith(SUFFIXES)
+            if Path(name).suffix.lower() in RANK
         ]
-        for path in sorted(files, key=lambda path: (SUFFIXES.index(path.suffix.lower()), str(path))):
+        self.files = sorted(files, key=lambda path: (RANK[path.suffix.lower()], str(path)))
+        self.count = len(self.files)
+        for path in self.files:
             relative = path.relative_to(self.folder)
-            self.count += 1
             for index, whole in ((self._paths, relative.as_posix()), (self._names, path.name)):
                 index.setdefault(whole, path)
                 index.setdefault(whole.removesuffix(path.suffix), path)
@@ -56,17 +60,18 @@ class MediaFolder:
     def find(self, row: Row) -> Placed | None:
         """Where the media of a row lie; None: nowhere. A span that was cut out goes before the whole film, and sound
         alone will do. Of a row without any media, the place is empty."""
-        sound = self._look(row.sound) if row.sound else None
+        sound = self.look(row.sound) if row.sound else None
         track = None if sound is None else str(sound)
         for name in row.names:
-            if (path := self._look(name)) is not None:
+            if (path := self.look(name)) is not None:
                 whole = name in row.films or not row.films
                 return Placed(str(path), track, *((row.start, row.end) if whole else (None, None)))
         if track is not None:
             return Placed(track, None, row.start, row.end)
         return None if row.names or row.sound else Placed(None)
 
-    def _look(self, name: str) -> Path | None:
+    def look(self, name: str) -> Path | None:
+        """The file of a name; None where there is none."""
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", ".", "..")]
         for first in range(len(parts)):
             tail = "/".join(parts[first:])
@@ -78,4 +83,41 @@ class MediaFolder:
 
 def _without_suffix(name: str) -> str:
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot and f".{suffix.lower()}" in SUFFIXES else name
+    return stem if dot and f".{suffix.lower()}" in RANK else name
+
+
+class Beside:
+    """Where the media of a manifest lie: paths relative to its folder, or in `media`, a folder of their own.
+
+    A name without an ending, and every name where not one of the paths is there, is looked for below the folder. A path
+    that is not there stays one: it is a fault of its item when that is opened.
+    """
+
+    def __init__(self, path: Path, rows: Sequence[Row], media: str | Path | None = None) -> None:
+        self.folder = path.parent
+        self.media = None if media is None else MediaFolder(media)
+        self.count = 0 if self.media is None else self.media.count
+        names = [row.files[0] for row in rows if row.files]
+        self.relative = self.media is not None or any(os.path.isfile(self.folder / name) for name in names)
+        if self.media is None and not self.relative and names:
+            self.media = MediaFolder(self.folder)
+
+    def find(self, row: Row) -> Placed | None:
+        """Where the media of a row lie; None: nowhere. Of a row without any, the place is empty."""
+        if not row.files:
+            return Placed(None)
+        media, sound = self._place(row.files[0]), None if row.sound is None else self._place(row.sound)
+        if media is None or (row.sound is not None and sound is None):
+            return None
+        return Placed(media, sound, row.start, row.end)
+
+    def _place(self, name: str) -> str | None:
+        beside = self.folder / name
+        if self.media is not None and (found := self.media.look(name)) is not None:
+            return str(found)
+        if is_media_name(name) or os.path.isfile(beside):
+            return str(beside)
+        if self.media is None:
+            self.media = MediaFolder(self.folder)
+            return self._place(name)
+        return None

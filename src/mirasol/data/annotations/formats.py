@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import choices, clips, conversations, labels, nextqa, questions, sounds, streams
+from . import choices, clips, conversations, labels, manifests, nextqa, questions, sounds, streams
 from .fields import Form
 from .rows import Annotations, distinct
 from .tables import Table, brief, read_table
@@ -68,14 +68,19 @@ FORMATS = (
     Format("clips and classes (UCF101, HMDB51, VideoMAE)", clips.CLIP_LIST, clips.read_clip_list),
 )  # fmt: skip
 
+# A table of nobody's data set: what it may hold is checked by the names of all its columns, after the others.
+MANIFEST = Format(manifests.NAME, (Form(when=manifests.fits, numbered="(?s).*"),), manifests.read_manifest)
+
 
 def format_of(table: Table) -> Format | None:
-    """The one format that fits, None where none does; `ValueError` where several do."""
+    """The one format that fits, or a manifest; None for anything else, `ValueError` where several fit."""
     fitting = [format for format in FORMATS if format.fits(table)]
     if len(fitting) > 1:
         names = "; ".join(format.name for format in fitting)
         raise ValueError(f"{table.path.name} could be of several formats ({names}): {found_in(table)}")
-    return fitting[0] if fitting else None
+    if fitting:
+        return fitting[0]
+    return MANIFEST if nearest(table) is None and MANIFEST.fits(table) else None
 
 
 def recognise(table: Table) -> Format:
@@ -88,7 +93,7 @@ def recognise(table: Table) -> Format:
             f"{table.path.name} is nearly {name}, but has fields of which that format knows nothing and which could "
             f"change what is meant: {listed(strange)}; take them out if they do not: {found_in(table)}"
         )
-    names = "; ".join(format.name for format in FORMATS)
+    names = "; ".join(format.name for format in (*FORMATS, MANIFEST))
     raise ValueError(f"{table.path.name} has no known format: {found_in(table)}. Known: {names}")
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mirasol.data.items import Item
+from mirasol.data.items import Bad, Item, Listed
 
-from .folders import MediaFolder
+from .folders import Beside, MediaFolder, Placed
+
+NO_MEDIA = "its media are missing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """`files` are the names under which the media may lie in a folder, likeliest first, with or without a suffix.
     `start` and `end` are seconds of the whole film, which may lie there under one of the names `films`; `files` are
@@ -42,6 +44,7 @@ class Row:
     at: float | None = None  # asked at this second of a stream, when nothing later may have been seen
     many: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)  # what only this format has
+    fault: str = ""  # why it cannot be used, where that is known
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,18 +96,39 @@ def split_of(path: Path) -> str | None:
     return None
 
 
-def to_items(annotations: Annotations, folder: MediaFolder) -> list[Item]:
+def to_items(annotations: Annotations, folder: MediaFolder | Beside, prompt: str | None = None) -> Listed:
     """One item for each film or span, with all its questions; those put during a film have one that ends at their
-    second. Rows whose media are missing, or that have no answer, are left out (`check.check` counts them)."""
-    items = []
+    second. Rows whose media are missing, or that have no answer, are skipped and named in `broken`. `prompt` goes with
+    texts that stand alone."""
+    items = Listed(notes=annotations.notes)
     for group in by_media(annotations.rows):
+        found = folder.find(group[0])
         for at in dict.fromkeys(row.at for row in group):
-            rows = [row for row in group if row.at == at and row.answers]
-            if rows and (found := folder.find(rows[0])) is not None:
-                pairs = tuple((row.question, row.target) for row in rows)
+            rows = []
+            for row in (row for row in group if row.at == at):
+                if why := row.fault or ("" if row.target.strip() else "it has no answer") or absent(row, found):
+                    items.broken.append(Bad(row.key, row.media, why))
+                else:
+                    rows.append(row)
+            if rows and found is not None:
+                pairs = tuple((prompt if row.question is None else row.question, row.target) for row in rows)
                 end = found.end if at is None else at
-                items.append(Item(rows[0].key, found.media, pairs, found.start, end, found.sound))
+                key = rows[0].key
+                if isinstance(folder, Beside) and found.media is not None:  # a manifest's rows have no ids
+                    key = f"{found.media}{span_words(found.start, end)}"
+                items.append(Item(key, found.media, pairs, found.start, end, found.sound))
     return items
+
+
+def span_words(start: float | None, end: float | None) -> str:
+    return "" if start is None and end is None else f"[{start or 0:g}, {'' if end is None else f'{end:g}'})"
+
+
+def absent(row: Row, found: Placed | None) -> str:
+    """Why the media of a row were not found, an empty text where they were."""
+    if found is not None:
+        return ""
+    return f"{NO_MEDIA}: no file {' or '.join(dict.fromkeys((*row.names, *filter(None, (row.sound,)))))}"
 
 
 def by_media(rows: Sequence[Row]) -> Iterator[list[Row]]:

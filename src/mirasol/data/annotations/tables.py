@@ -75,7 +75,7 @@ class Table:
 
 
 def _word(text: str) -> bool:
-    return bool(text) and not text[0].isdigit() and text.replace("_", "").replace(" ", "").isalnum()
+    return bool(text) and text[0] not in "0123456789-" and re.sub("[_ -]", "", text).isalnum()
 
 
 def read_table(path: str | Path) -> Table:

@@ -5,6 +5,9 @@
 
 One container, demultiplexed once; picture and sound come in the order in which the source sends them. Pictures are
 turned into arrays only when somebody asks. Second 0 is the earlier of the first frame and the first sample.
+
+What a source holds has the same seconds here as in `reader`, by the same code. Pictures without timestamps go by the
+rate that their file states, or by the clock of this machine where the source keeps its own pace.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ import errno
 import threading
 import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import av
@@ -24,16 +27,18 @@ import numpy as np
 
 from .clip import MediaError
 from .containers import open_address, open_container, scheme_of
-from .opening import Beginning, Report, Source, choose_streams, decoded, raw_seconds
-from .pictures import Shaper, fit_size, shown_size, turn_of
+from .opening import Beginning, Report, choose_streams, decoded, raw_seconds
+from .pictures import Framing, Screen, shown_size, turn_of
 from .pipe import Pipe, named_pipe, standard_input
-from .sound import TOLERANCE, mono, resampler
+from .reader import DEFAULT_RATE, Media, open_media
+from .sound import Part, SoundGrid, mono
 from .stills import HEAD, kind_of
+from .timing import Pace, Packets, Steady, limit_of, without_clock
 
 DEVICES = ("v4l2", "alsa", "pulse", "avfoundation", "dshow", "lavfi", "x11grab", "gdigrab")
 TIMEOUT = 30.0  # seconds without anything from a network
 BELIEVED = 43_200.0  # seconds: a longer length in a header is what endless streams state
-WAIT_FOR_OTHER = 200  # arrivals of one kind before the other is no longer waited for to find second 0
+WAIT_FOR_OTHER = 200  # frames of one kind before the other is no longer waited for to find second 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Live:
     ) -> None:  # fmt: skip
         self.name = "standard input" if source == "-" else str(getattr(source, "name", source))
         self.report = Report()
-        self._source: Source | None = None
+        self._media: Media | None = None  # of a file
         self._pipe: Any = None  # what the container reads from, where that is an object of ours
         self._line = False  # whether the bytes come over a network
         self._container, self.is_live = self._open(source)
@@ -69,36 +74,38 @@ class Live:
             None if stated is None or not 0 < stated < BELIEVED * av.time_base else stated / av.time_base
         )  # seconds, of a recording
         self.trace = 0  # of all frames and samples so far: two passes over one recording have the same
-        pictures, sounds = choose_streams(self._container)
+        pictures, sounds = self._streams()
+        self._all = [stream for stream in (pictures, sounds) if stream is not None]
+        self._hears = sounds is not None
         self._picture, self._sound = (pictures if picture else None), (sounds if sound else None)
         self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
         if not (self.has_picture or self.has_sound):
-            self._container.close()
+            self._let_go()
             raise MediaError(f"cannot watch {self.name!r}: expected a stream of picture or sound in it, found none")
-        self._fit, self._rate, self._zero = fit, sample_rate, zero
-        self._shapers: dict[tuple[Any, ...], Shaper] = {}
-        self._run: _Run | None = None
+        self._fit, self.sample_rate, self._zero = fit, sample_rate, zero
+        self._step = 1 / float(_rate(self._picture) or DEFAULT_RATE)
+        self._pace: Pace | None = None
+        self.end: float | None = None  # seconds, once everything has come
         self._closed = False
 
     def __iter__(self) -> Iterator[Arrival]:
         """In the order of arrival; ends with the source."""
-        waiting: deque[Arrival] = deque()
-        kinds, origin = {"picture": not self.has_picture, "sound": not self.has_sound}, None
-        for arrival in self._arrivals():
-            if origin is None:
-                kinds[arrival.kind] = True
-                waiting.append(arrival)
-                if not all(kinds.values()) and len(waiting) < WAIT_FOR_OTHER:
-                    continue
-                origin = self._origin(waiting)
-                arrival = waiting.pop()
-                yield from (replace(early, time=early.time - origin) for early in waiting)
-            yield replace(arrival, time=arrival.time - origin)
-        if origin is None and not waiting and not self._closed:
+        frames, waiting = self._frames(), list[tuple[Any, float | None]]()
+        missing = {av.VideoFrame: self.has_picture, av.AudioFrame: self.has_sound}
+        while (self._media is None or self._zero is not None) and any(missing.values()):
+            if len(waiting) == WAIT_FOR_OTHER or (found := next(frames, None)) is None:
+                break
+            missing[type(found[0])] = False
+            waiting.append(found)
+        placed = _Placed(self, self._origin([raw for _, raw in waiting if raw is not None]))
+        came = False
+        for frame, raw in chain(waiting, frames):
+            came = True
+            yield from placed.picture(frame, raw) if isinstance(frame, av.VideoFrame) else placed.sound(frame, raw)
+        if not came and not self._closed:
             raise MediaError(f"cannot watch {self.name!r}: nothing in it could be decoded{self._why_nothing()}")
-        if origin is None and waiting:
-            origin = self._origin(waiting)
-            yield from (replace(early, time=early.time - origin) for early in waiting)
+        yield from placed.rest()
+        self.end = placed.end
 
     def close(self) -> None:
         """Ends the iteration soon."""
@@ -106,11 +113,52 @@ class Live:
         if isinstance(self._pipe, Pipe):
             self._pipe.stop()
 
-    def _origin(self, waiting: deque[Arrival]) -> float:
+    def _streams(self) -> tuple[Any, Any]:
+        if self._media is None:
+            return choose_streams(self._container)
+        picture, sound = self._media.picture_index, self._media.sound_index
+        streams = self._container.streams
+        return (None if picture is None else streams[picture]), (None if sound is None else streams[sound])
+
+    def _let_go(self) -> None:
+        self._container.close()
+        if self._media is not None:
+            self._media.close()
+
+    def _origin(self, raws: list[float]) -> float:
         """The source's own second that becomes second 0."""
-        if self._zero is None:
-            return min(arrival.time for arrival in waiting)
-        return max(arrival.time for arrival in waiting) - (time.monotonic() - self._zero)
+        if self._zero is not None and raws:
+            return max(raws) - (time.monotonic() - self._zero)
+        if self._media is not None:
+            return self._media.origin
+        return min(raws, default=0.0)
+
+    @property
+    def paced(self) -> bool:
+        """Whether pictures have no timestamps and go by a pace."""
+        return self._pace is not None
+
+    def screen(self, origin: float) -> Screen:
+        """What places the pictures."""
+        return Screen(origin, self._step) if self._media is None else self._media.screen(origin)
+
+    def framing(self, first: Any) -> Framing:
+        """What shapes the pictures, of which `first` is the first."""
+        if self._media is not None:
+            return self._media.framing(self._fit, self.report)
+        assert self._picture is not None
+        framing, aspect = Framing(self._fit, 1, self.report), float(self._picture.sample_aspect_ratio or 1)
+        framing.begin(shown_size(first, aspect, turn_of(first)), aspect)
+        return framing
+
+    def grid(self, origin: float) -> SoundGrid:
+        """What places the sound."""
+        first = None if self._media is None else self._media.first_sample
+        return SoundGrid(self.sample_rate, None if first is None else first - origin)
+
+    def last_end(self, screen: Screen, tail: float) -> float:
+        """When picture and sound have ended."""
+        return max(tail, screen.last_end(self._hears) if screen.count else 0.0)
 
     def _open(self, source: Any) -> tuple[Any, bool]:
         """(container, whether it comes at its own pace whoever reads)."""
@@ -129,9 +177,9 @@ class Live:
             if kind_of(source.head) is None:
                 self._once = True
                 return open_container(source, self.name, "watch", head=source.head), False
-        self._source = Source(source, "watch")
-        self.report.warnings += self._source.warnings
-        return self._source.open(), False
+        self._media = open_media(source)
+        self.report.warnings += self._media.warnings
+        return self._media.open(), False
 
     def _why_nothing(self) -> str:
         """What is known about a source of which nothing could be decoded."""
@@ -143,35 +191,34 @@ class Live:
             )
         return words
 
-    def _arrivals(self) -> Iterator[Arrival]:
-        """In the source's own seconds."""
+    def _frames(self) -> Iterator[tuple[Any, float | None]]:
+        """Frames of both kinds, and their seconds in the source's own count where they have any."""
         streams = [stream for stream in (self._picture, self._sound) if stream is not None]
         for stream in streams:
             stream.thread_type = "AUTO"
-        shown = 0.0
         try:
             for frame in self._decoded(streams):
                 if self._closed:
                     return
                 self.trace = trace_of(frame, self.trace)
-                if isinstance(frame, av.VideoFrame):
-                    raw = raw_seconds(frame, None)
-                    shown = shown if raw is None else raw
-                    yield Arrival("picture", shown, frame=self._maker(frame))
-                else:
-                    yield from self._heard(frame)
-            if self._run is not None:
-                yield from self._run.finish()
+                own = self._pace is not None and isinstance(frame, av.VideoFrame)
+                yield frame, self._pace.now if own and self._pace is not None else raw_seconds(frame, None)
         finally:
-            self._container.close()
-            if self._source is not None:
-                self._source.close()
+            self._let_go()
+
+    def _packets(self) -> Iterator[Any]:
+        origin = (self._container.start_time or 0) / av.time_base if self._media is None else self._media.origin
+        limit = limit_of(self._container)
+        packets: Iterator[Any] = Packets(self._container, self._all, Steady(self.report.warn, origin, limit))
+        if self._media is None and self._picture is not None and without_clock(self._container):
+            packets = self._pace = Pace(packets, self._picture.index, self._step)
+        return packets
 
     def _decoded(self, streams: list[Any]) -> Iterator[Any]:
         """Frames of all streams; `MediaError` where a line breaks, which is not damage of what it carries."""
         came: float | None = None
         try:
-            for frame in decoded(self._container, streams, self.report, line=self._line):
+            for frame in decoded(self._container, streams, self.report, self._packets(), line=self._line):
                 came = max(came or 0.0, raw_seconds(frame, None) or 0.0)
                 yield frame
             broke: Exception | None = None
@@ -196,31 +243,43 @@ class Live:
             why = "closed before its end"
         raise MediaError(f"the connection to {self.name!r} broke off ({why})") from broke
 
-    def _maker(self, frame: Any) -> Callable[[], np.ndarray]:
-        def make() -> np.ndarray:
-            aspect = float(frame.sample_aspect_ratio or 1) if hasattr(frame, "sample_aspect_ratio") else 1.0
-            turn = turn_of(frame)
-            key = (frame.height, frame.width, frame.format.name, turn)
-            if key not in self._shapers:
-                self._shapers[key] = Shaper(fit_size(shown_size(frame, aspect, turn), self._fit), turn, 1)
-            return self._shapers[key](frame)
 
-        return make
+class _Placed:
+    """Frames -> arrivals of one pass, in seconds from `origin` in the source's own count."""
 
-    def _heard(self, frame: Any) -> Iterator[Arrival]:
-        samples = mono(frame, self.report)
-        if not len(samples):
-            return
-        run, raw = self._run, raw_seconds(frame, None)
-        if run is not None and run.in_rate == frame.sample_rate and (raw is None or abs(raw - run.end) <= TOLERANCE):
-            yield from run.feed(samples)
-            return
-        begin = raw
-        if run is not None:
-            yield from run.finish()
-            begin = run.end if raw is None else raw
-        self._run = _Run(begin or 0.0, frame.sample_rate, self._rate)
-        yield from self._run.feed(samples)
+    def __init__(self, live: Live, origin: float) -> None:
+        self._live, self._origin = live, origin
+        self._screen, self._grid, self._rate = live.screen(origin), live.grid(origin), live.sample_rate
+        self._framing: Framing | None = None
+
+    @property
+    def end(self) -> float:
+        """Seconds at which what has come ends."""
+        return self._live.last_end(self._screen, self._grid.tail / self._rate)
+
+    def picture(self, frame: Any, raw: float | None) -> Iterator[Arrival]:
+        framing = self._framing = self._framing or self._live.framing(frame)
+        paced = raw if raw is not None and self._live.paced else None
+        at = self._screen.place(frame, paced)
+        yield Arrival("picture", at, frame=lambda: framing(frame, at))
+
+    def sound(self, frame: Any, raw: float | None) -> Iterator[Arrival]:
+        time = None if raw is None else raw - self._origin
+        if not frame.samples:
+            return iter(())
+        return self._arrivals(self._grid.push(mono(frame, self._live.report), time, frame.sample_rate))
+
+    def rest(self) -> Iterator[Arrival]:
+        """What was held back, at the end of the source."""
+        return self._arrivals(self._grid.finish())
+
+    def _arrivals(self, parts: list[Part]) -> Iterator[Arrival]:
+        for at, samples in parts:
+            yield Arrival("sound", at / self._rate, waveform=samples)
+
+
+def _rate(stream: Any) -> Any:
+    return None if stream is None else stream.average_rate or stream.guessed_rate or stream.base_rate
 
 
 def _seekable(file: Any) -> bool:
@@ -311,34 +370,3 @@ def trace_of(frame: Any, before: int) -> int:
     """A checksum of some of the values of a frame or of sound, on top of the one before."""
     plane = np.frombuffer(frame.planes[0], np.uint8)
     return zlib.crc32(plane[:: 1 + len(plane) // 4096].tobytes(), before)
-
-
-class _Run:
-    """Sound without a hole, resampled: its samples are counted from the run's first."""
-
-    def __init__(self, begin: float, in_rate: int, out_rate: int) -> None:
-        self.begin, self.in_rate, self.out_rate = begin, in_rate, out_rate
-        self.fed = self.made = 0
-        self._resampler = resampler(in_rate, out_rate)
-
-    @property
-    def end(self) -> float:
-        """Seconds after the last sample fed."""
-        return self.begin + self.fed / self.in_rate
-
-    def feed(self, samples: np.ndarray) -> Iterator[Arrival]:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None], format="flt", layout="mono")
-        frame.sample_rate = self.in_rate
-        self.fed += len(samples)
-        return self._give(self._resampler.resample(frame))
-
-    def finish(self) -> Iterator[Arrival]:
-        return self._give(self._resampler.resample(None))
-
-    def _give(self, frames: list[Any]) -> Iterator[Arrival]:
-        for frame in frames:
-            part = frame.to_ndarray()[0]
-            if len(part):
-                at = self.begin + self.made / self.out_rate
-                self.made += len(part)
-                yield Arrival("sound", at, waveform=part)

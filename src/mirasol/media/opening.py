@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -28,11 +29,12 @@ from . import stills
 from .clip import MediaError
 from .containers import FILE, NOTHING, open_address, open_container, scheme_of
 from .packets import Decoder, Skipped
+from .timing import Packets, Steady
 
 MOST_BOXES = 10_000  # of an mp4 that are looked at for a second film; fragments have two each
 GIVE_UP_AFTER = 200  # packets in a row that cannot be read or decoded
 SEEK_BACK = (0.0, 2.0, 8.0, 32.0)  # seconds before the target to try; then the file is decoded from its beginning
-JUMP = 1.0  # seconds: timestamps that go back by more than this are a new count, not a small disorder
+MOST_KEPT = 5_000  # packets since the last picture that needs no other
 URL_TIMEOUT = 30.0  # seconds
 KINDS = {"video": "picture", "audio": "sound"}  # FFmpeg's word -> ours
 SILENT = 1e-6  # share of the loudness of the channels in their mix, below which they cancel each other
@@ -127,7 +129,7 @@ class Source:
         self._verb = verb
         self._file: Any = None
         self._address: str | None = None
-        self._is_url = False
+        self.is_url = False
         self._temporary: Any = None
         self._head = b""
         self.kind: str | None = None  # webp, avif or heic: a picture that Pillow decodes
@@ -146,7 +148,7 @@ class Source:
             self._file = source if (seekable() if seekable else hasattr(source, "seek")) else self._spool(source)
         else:
             raise MediaError(f"expected a path, a URL, bytes or a binary file object, found {type(source).__name__}")
-        if not self._is_url:
+        if not self.is_url:
             self._look()
 
     def _take_address(self, address: str | bytes) -> None:
@@ -158,7 +160,7 @@ class Source:
         if scheme_of(address) == "file" and not os.path.exists(address):
             address = url2pathname(urlsplit(address).path)
         if scheme_of(address) and not os.path.exists(address):
-            self._address, self._is_url = address, True
+            self._address, self.is_url = address, True
             return
         cannot = f"cannot {self._verb} {address!r}"
         if not os.path.exists(address):
@@ -209,7 +211,7 @@ class Source:
 
     def open(self) -> Any:
         """A new container on the source, at its beginning."""
-        if self._is_url:
+        if self.is_url:
             return open_address(str(self._address), self.name, self._verb, URL_TIMEOUT)
         if self._address is not None:
             return open_container(self._address, self.name, self._verb, FILE, head=self._head)
@@ -262,16 +264,21 @@ def set_threads(stream: Any, threads: str) -> None:
         stream.codec_context.thread_count = 1
 
 
-def decoded(container: Any, stream: Any, report: Report, *, line: bool = False) -> Iterator[Any]:
+def decoded(
+    container: Any, stream: Any, report: Report, packets: Iterator[Any] | None = None, *, line: bool = False
+) -> Iterator[Any]:
     """Every frame of a stream in presentation order (of several, given as a list: in the order in which they are
-    stored); what cannot be decoded is counted and skipped. `line`: the bytes come over a network, where an error
-    of reading is the end and not damage: it is raised."""
-    packets, decode = container.demux(stream), Decoder()
+    stored); what cannot be decoded is counted and skipped. `packets`: where they come from, if not as they are
+    stored; those of other streams are passed by. `line`: the bytes come over a network, where an error of reading is
+    the end and not damage: it is raised."""
+    streams = stream if isinstance(stream, list) else [stream]
+    wanted = {one.index for one in streams}
+    packets, decode = Packets(container, streams, None) if packets is None else packets, Decoder()
     failures = 0
     while failures < GIVE_UP_AFTER:
         try:
             packet = next(packets)
-            frames = decode(packet)
+            frames = decode(packet) if packet.stream_index in wanted else []
         except StopIteration:
             return
         except Skipped as why:
@@ -282,7 +289,6 @@ def decoded(container: Any, stream: Any, report: Report, *, line: bool = False) 
                 raise
             report.damaged += 1
             failures += 1
-            packets = container.demux(stream)
             continue
         if frames:
             failures = 0
@@ -305,43 +311,80 @@ def raw_seconds(frame: Any, delay: float | None) -> float | None:
     return float(stamp * frame.time_base) - (delay or 0.0)
 
 
-def decode_from(
-    source: Source,
-    index: int,
-    target: float | None,
-    first: float | None,
-    threads: str,
-    report: Report,
-    delay: float | None = None,
-) -> tuple[Any, Iterator[Any]]:
-    """(container, frames of stream `index`), beginning at or before the second `target` of the file's own count.
+@dataclass(frozen=True)
+class Walk:
+    """How the frames of one stream of a source are decoded."""
 
-    `first` is the timestamp of the stream's first frame; a target at or before it needs no seeking. Seeking is
-    checked and not believed: indexes may be wrong, and the first frame after a seek may come too late.
-    """
-    container = source.open()
-    stream = container.streams[index]
-    set_threads(stream, threads)
-    if target is None or first is None or target <= first:
-        return container, decoded(container, stream, report)
-    for back in SEEK_BACK:
-        if target - back <= first:
-            break
-        try:
-            container.seek(int((target - back) / stream.time_base), stream=stream, backward=True)
-        except (av.error.FFmpegError, OSError):
-            break
-        trial = Report()
-        frames = decoded(container, stream, trial)
-        head = next(frames, None)
-        raw = None if head is None else raw_seconds(head, delay)
-        if raw is not None and raw <= target:
-            return container, chain([head], _counted(frames, trial, report))
-    container.close()
-    container = source.open()
-    stream = container.streams[index]
-    set_threads(stream, threads)
-    return container, decoded(container, stream, report)
+    source: Source
+    index: int
+    indexes: tuple[int, ...]  # of the streams that are placed together
+    origin: float  # seconds of the first instant in the file's own count
+    first: float | None  # of the stream's first frame; a target at or before it needs no seeking
+    threads: str
+    limit: float | None  # timestamps beyond this second are wrong
+    seeks: bool  # whether timestamps say where in the file something lies: not where they start again
+    delay: float | None = None
+
+    def begin(self, target: float | None, report: Report) -> tuple[Any, Iterator[Any]]:
+        """(container, frames), beginning at or before the second `target` of the file's own count.
+
+        Seeking is checked and not believed: indexes may be wrong, and the first frame after a seek may come too late.
+        """
+        container, stream = self._open()
+        if target is None or self.first is None or target <= self.first:
+            return container, decoded(container, stream, report, self._packets(container, report))
+        for back in SEEK_BACK if self.seeks else ():
+            if target - back <= self.first:
+                break
+            try:
+                container.seek(int((target - back) / stream.time_base), stream=stream, backward=True)
+            except (av.error.FFmpegError, OSError):
+                break
+            trial = Report()
+            frames = decoded(container, stream, trial, self._packets(container, trial))
+            head = next(frames, None)
+            raw = None if head is None else raw_seconds(head, self.delay)
+            if raw is not None and raw <= target:
+                return container, chain([head], _counted(frames, trial, report))
+        container.close()
+        container, stream = self._open()
+        packets = _FromKey(self._packets(container, report), stream, target)
+        return container, decoded(container, stream, report, packets)
+
+    def _open(self) -> tuple[Any, Any]:
+        container = self.source.open()
+        stream = container.streams[self.index]
+        set_threads(stream, self.threads)
+        return container, stream
+
+    def _packets(self, container: Any, report: Report) -> Packets:
+        steady = Steady(report.warn, self.origin, self.limit)
+        return Packets(container, [container.streams[index] for index in self.indexes], steady)
+
+
+class _FromKey:
+    """Packets, less those of a stream that are not needed to decode what it holds from second `target` on."""
+
+    def __init__(self, packets: Packets, stream: Any, target: float) -> None:
+        self._packets, self._index, self._target = packets, stream.index, target
+        self._kept: deque[Any] = deque()
+        self._arrived = False
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        while not self._arrived and len(self._kept) < MOST_KEPT:
+            packet = next(self._packets)
+            if packet.stream_index != self._index:
+                continue
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None or stamp * packet.time_base > self._target:
+                self._arrived = stamp is None or packet.dts is None or packet.dts * packet.time_base > self._target
+            elif packet.is_keyframe:
+                self._kept.clear()
+            self._kept.append(packet)
+        return self._kept.popleft() if self._kept else next(self._packets)
 
 
 def _counted(frames: Iterator[Any], trial: Report, report: Report) -> Iterator[Any]:
@@ -353,27 +396,3 @@ def _counted(frames: Iterator[Any], trial: Report, report: Report) -> Iterator[A
     report.damaged += trial.damaged
     for line in trial.warnings:
         report.warn(line)
-
-
-class Steady:
-    """Turns the raw timestamps of a stream into seconds that do not jump back and are never missing."""
-
-    def __init__(self, kind: str, origin: float, limit: float | None, report: Report) -> None:
-        self._kind, self._origin, self._limit, self._report = kind, origin, limit, report
-        self._shift = 0.0
-
-    def place(self, raw: float | None, expected: float | None) -> float:
-        """Seconds from the file's first instant, from the `raw` timestamp and where the last frame ended."""
-        if raw is None:
-            return 0.0 if expected is None else expected
-        time = raw - self._origin + self._shift
-        if expected is None:
-            return time
-        limit = expected + 3600.0 if self._limit is None else self._limit
-        if time < expected - JUMP or time > max(limit, expected):
-            self._report.warn(
-                f"the timestamps of the {self._kind} jump at {expected:.2f} s; they are counted on from there"
-            )
-            self._shift += expected - time
-            return expected
-        return time

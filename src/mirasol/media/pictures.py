@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from .limits import AT_ONCE
-from .opening import Report, Steady, raw_seconds
+from .opening import Report, raw_seconds
 from .packets import Photo
 
 STILL_SECONDS = 1.0  # how long a picture without a duration of its own is on screen
 TOO_SHORT = 0.25  # seconds: a silent film shorter than this is treated like a still
 ROWS = 256  # of a transparent picture that are laid on white at a time
+GREY = 128  # beside a picture of another shape
 SAME_TIME = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
 
 Turn = tuple[bool, bool, bool]  # swap rows and columns, then mirror left-right, then turn upside down
@@ -76,6 +78,8 @@ class Shaper:
             if frame.height * frame.width > AT_ONCE >= size[0] * size[1]:
                 frame = self._scaled(frame, _shrunk(frame, AT_ONCE, size), "rgba")
             frame = _on_white(frame)
+        elif frame.interlaced_frame:  # swscale would scale each field alone, which it cannot do to every height
+            frame = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")
         frame = self._scaled(frame, size, "rgb24")
         picture = frame.to_ndarray()
         swap, mirror, upside_down = self._turn
@@ -115,42 +119,92 @@ def _on_white(frame: Any) -> Any:
     return av.VideoFrame.from_ndarray(rgb, format="rgb24")
 
 
+class Framing:
+    """Shapes the pictures of a source alike: upright, in square pixels, all within the size of the first one."""
+
+    def __init__(self, fit: tuple[int, int] | None, threads: int, report: Report) -> None:
+        self._fit, self._threads, self._report = fit, threads, report
+        self.size: tuple[int, int] | None = None  # (height, width) of every picture made
+        self._aspect = 1.0
+        self._shapers: dict[tuple[Any, ...], Shaper] = {}
+
+    def begin(self, size: tuple[int, int], aspect: float) -> None:
+        """`size` of the first picture on screen, and how many times its pixels are as wide as high."""
+        self.size, self._aspect = fit_size(size, self._fit), aspect
+
+    def __call__(self, frame: Any, at: float) -> np.ndarray:
+        """(H, W, 3) uint8. `at`: its second, for the warning."""
+        assert self.size is not None
+        turn = turn_of(frame)
+        key = (frame.height, frame.width, frame.format.name, turn)
+        if key not in self._shapers:
+            size = fit_size(shown_size(frame, self._aspect, turn), self.size)
+            # A pixel more or less is rounding.
+            same = max(abs(size[0] - self.size[0]), abs(size[1] - self.size[1])) <= 1
+            if not same:
+                self._report.warn(
+                    f"the picture changes its shape at {at:.2f} s; what follows is shown within the first"
+                )
+            self._shapers[key] = Shaper(self.size if same else size, turn, self._threads)
+        picture = self._shapers[key](frame)
+        if picture.shape[:2] == self.size:
+            return picture
+        canvas = np.full((*self.size, 3), GREY, np.uint8)
+        top, left = ((whole - part) // 2 for whole, part in zip(self.size, picture.shape[:2], strict=True))
+        canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+        return canvas
+
+
+class Screen:
+    """When each frame of a stream goes on screen, in seconds from `origin`, and when it leaves it."""
+
+    def __init__(self, origin: float, frame_seconds: float, delay: float | None = None) -> None:
+        self._origin, self._delay = origin, delay
+        self._frame_seconds = frame_seconds  # for frames that do not state their duration
+        self.count, self.first, self.end, self._last = 0, 0.0, 0.0, -math.inf
+
+    def place(self, frame: Any, raw: float | None = None) -> float:
+        """The second of a frame that has no timestamp of its own is `raw`, or where the last one ended."""
+        stamp = raw_seconds(frame, self._delay) if raw is None else raw
+        time = self.end if stamp is None else stamp - self._origin
+        time = self._last = max(time, self._last)
+        self.first = time if self.count == 0 else self.first
+        duration = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        self.count, self.end = self.count + 1, time + (duration if duration > 0 else self._frame_seconds)
+        return time
+
+    def last_end(self, has_sound: bool) -> float:
+        """When the last frame leaves the screen: what is a still or hardly more stays for STILL_SECONDS."""
+        return max(self.end, self.first + STILL_SECONDS) if self.is_still(has_sound) else self.end
+
+    def is_still(self, has_sound: bool) -> bool:
+        return self.count == 1 or (self.count > 0 and not has_sound and self.end - self.first < TOO_SHORT)
+
+
 class PictureCursor:
     """Walks through the frames of a stream once, forward, and hands out those that are asked for."""
 
     def __init__(
-        self,
-        frames: Iterator[Any],
-        shaper: Shaper,
-        steady: Steady,
-        frame_seconds: float,
-        report: Report,
-        first: float | None,
-        has_sound: bool,
+        self, frames: Iterator[Any], framing: Framing, screen: Screen, first: float | None, has_sound: bool,
         delay: float | None,
-    ) -> None:
-        self._frames, self._shaper, self._steady, self._report = frames, shaper, steady, report
-        self._frame_seconds = frame_seconds  # for frames that do not state their duration
+    ) -> None:  # fmt: skip
+        self._frames, self._framing, self._screen = frames, framing, screen
         self._first, self._has_sound, self._delay = first, has_sound, delay
-        self._count, self._whole, self._seen_first = 0, False, 0.0
-        self._now: tuple[float, Any] | None = None  # the frame on screen
-        self._next: tuple[float, Any] | None = None  # the one after it, decoded but not yet on screen
-        self._now_end = 0.0
+        self._whole = False
+        self._now: tuple[float, float, Any] | None = None  # the frame on screen: its second, its end, itself
+        self._next: tuple[float, float, Any] | None = None  # the one after it, decoded but not yet on screen
         self._image: np.ndarray | None = None  # the frame on screen, shaped, if anybody asked for it
-        self._stored_size: tuple[int, int] | None = None
         self.exhausted = False
 
     @property
     def end(self) -> float:
         """Seconds at which the last frame leaves the screen, as far as is known; a still stays for STILL_SECONDS."""
         if self._is_still():
-            return max(self._now_end, self._seen_first + STILL_SECONDS)
-        return self._now_end
+            return self._screen.last_end(self._has_sound)
+        return 0.0 if self._now is None else self._now[1]
 
     def _is_still(self) -> bool:
-        if not (self.exhausted and self._whole and self._now is not None):
-            return False
-        return self._count == 1 or (not self._has_sound and self._now_end - self._seen_first < TOO_SHORT)
+        return self.exhausted and self._whole and self._now is not None and self._screen.is_still(self._has_sound)
 
     def take(
         self, start: float, end: float, asked: np.ndarray | None, sound_end: float
@@ -184,14 +238,14 @@ class PictureCursor:
             if asked is None and self._now is not None and self._now[0] >= start:
                 images.append(self._shaped())
                 times.append(self._now[0])
-        height, width = self._shaper.size
-        frames = np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
+        assert self._framing.size is not None
+        frames = np.stack(images) if images else np.empty((0, *self._framing.size, 3), np.uint8)
         return frames, np.array(times, np.float64), None if asked is None else np.array(served, np.float64)
 
     def _shaped(self) -> np.ndarray:
         if self._image is None:
             assert self._now is not None
-            self._image = self._shaper(self._now[1])
+            self._image = self._framing(self._now[2], self._now[0])
         return self._image
 
     def _look_ahead(self) -> None:
@@ -201,27 +255,12 @@ class PictureCursor:
         if frame is None:
             self.exhausted = True
             return
-        expected = self._now_end if self._count else None
         raw = raw_seconds(frame, self._delay)
-        time = self._steady.place(raw, expected)
-        if self._now is not None:
-            time = max(time, self._now[0])
-        if self._count == 0:
+        if self._screen.count == 0:
             self._whole = raw is None or self._first is None or raw <= self._first + SAME_TIME
-            self._seen_first = time
-        self._count += 1
-        self._next = (time, frame)
+        time = self._screen.place(frame)
+        self._next = (time, self._screen.end, frame)
 
     def _step(self) -> None:
         """The next frame goes on screen."""
-        assert self._next is not None
-        time, frame = self._next
-        duration = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
         self._now, self._next, self._image = self._next, None, None
-        self._now_end = time + (duration if duration > 0 else self._frame_seconds)
-        size = (frame.height, frame.width)
-        if self._stored_size not in (None, size):
-            self._report.warn(
-                f"the picture changes its size at {time:.2f} s; what follows is stretched to the first size"
-            )
-        self._stored_size = size

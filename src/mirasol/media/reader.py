@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from types import TracebackType
 from typing import Any
 
@@ -29,10 +30,11 @@ import av.error
 import numpy as np
 
 from .clip import Clip, MediaError
-from .opening import KINDS, Report, Source, Steady, choose_streams, decode_from, raw_seconds, set_threads
+from .opening import KINDS, Report, Source, Walk, choose_streams, raw_seconds, set_threads
 from .packets import Decoder, Skipped
-from .pictures import STILL_SECONDS, UPRIGHT, PictureCursor, Shaper, fit_size, shown_size, turn_of
+from .pictures import STILL_SECONDS, UPRIGHT, Framing, PictureCursor, Screen, shown_size, turn_of
 from .sound import PREROLL, SoundCursor
+from .timing import DISCONTINUOUS, Packets, Steady, limit_of
 
 Instants = Callable[[float, float], Any]
 
@@ -52,6 +54,9 @@ class Media:
         self._threads = threads
         self._source = Source(source)
         self._report = Report()
+        self._joined = False  # whether the timestamps of the file start again
+        self._unread = 0  # packets that could not be read when looking for the first frames
+        self._aspect = 1.0  # how many times pixels are as wide as high
         self.name: str = self._source.name
         self.duration: float | None = None  # seconds, as stated by the container; None: not stated
         self.has_picture = self.has_sound = False
@@ -106,10 +111,10 @@ class Media:
             if s is not None
         }
         known = [start for start in starts.values() if start is not None]
-        self._origin = min(known) if known else 0.0  # seconds in the file's own count
+        self.origin = min(known) if known else 0.0  # seconds in the file's own count
         self._starts = starts
-        self._picture_index = None if picture is None else picture.index
-        self._sound_index = None if sound is None else sound.index
+        self.picture_index = None if picture is None else picture.index
+        self.sound_index = None if sound is None else sound.index
         if picture is not None:
             self._learn_picture(picture, first[picture.index])
         if sound is not None:
@@ -117,16 +122,21 @@ class Media:
             self.sound_rate = frame.sample_rate if frame is not None else sound.codec_context.sample_rate
         self._stated = {s.index: self._stated_end(s) for s in (picture, sound) if s is not None}
         self.duration = self._stated_duration(container)
+        self.limit = limit_of(container)
+        self._look_for_joints()
 
     def _first_frames(self, container: Any, streams: list[Any]) -> dict[int, Any]:
-        """{stream index: its first decoded frame, None if it comes very late, False if there is none in the file}."""
+        """{stream index: its first decoded frame, None if it comes very late, False if there is none in the file}.
+
+        A file is searched to its end: one stream may begin long after the other.
+        """
         first: dict[int, Any] = {}
         self._skipped: dict[int, str] = {}  # stream index -> why its packets are not decoded
         decode = Decoder()
         for stream in streams:
             set_threads(stream, "NONE")
-        packets = container.demux(streams) if streams else iter(())
-        for _ in range(PROBE_PACKETS):
+        packets: Iterator[Any] = Packets(container, streams, Steady(lambda line: None)) if streams else iter(())
+        for _ in count() if not self._source.is_url else range(PROBE_PACKETS):
             try:
                 packet = next(packets)
                 if packet.stream_index not in first:
@@ -138,10 +148,37 @@ class Media:
             except Skipped as why:
                 self._skipped[packet.stream_index] = str(why)
             except (av.error.FFmpegError, ValueError):
+                self._unread += 1
+                if self._unread > PROBE_PACKETS:
+                    break
                 continue
             if len(first) == len(streams):
                 break
         return {stream.index: first.get(stream.index) for stream in streams}
+
+    def _look_for_joints(self) -> None:
+        """Whether recordings were joined in this file, of which the container knows one: then how long it really is."""
+        container = self._source.open()
+        try:
+            if not container.format.flags & DISCONTINUOUS or self._source.is_url:
+                return
+            streams = [container.streams[index] for index in self._starts]
+            steady = Steady(lambda line: None, self.origin, self.limit)
+            packets, failures = Packets(container, streams, steady), 0
+            while failures < PROBE_PACKETS:
+                try:
+                    next(packets)
+                except StopIteration:
+                    break
+                except (av.error.FFmpegError, ValueError):
+                    failures += 1
+        finally:
+            container.close()
+        if steady.breaks and steady.end is not None:
+            self._joined = True
+            ends = {index: steady.ends(index) for index in self._starts}
+            self._stated = {index: None if end is None else end - self.origin for index, end in ends.items()}
+            self.duration = steady.end - self.origin
 
     def _usable(self, stream: Any, first: dict[int, Any]) -> Any:
         if stream is None or (frame := first[stream.index]) or (frame is None and stream.index not in self._skipped):
@@ -157,14 +194,15 @@ class Media:
         self.frame_rate = None if self.is_still or not rate else float(rate)
         self._turn = UPRIGHT if frame is None else turn_of(frame)
         aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
-        self.size = shown_size(frame or stream.codec_context, float(aspect), self._turn)
+        self._aspect = float(aspect)
+        self.size = shown_size(frame or stream.codec_context, self._aspect, self._turn)
 
     def _stated_end(self, stream: Any) -> float | None:
         """Seconds at which the container says that a stream ends; None if it does not say."""
         if not stream.duration or stream.duration < 0 or self.is_still:
             return None
-        start = stream.start_time * stream.time_base if stream.start_time is not None else self._origin
-        return float(start + stream.duration * stream.time_base) - self._origin
+        start = stream.start_time * stream.time_base if stream.start_time is not None else self.origin
+        return float(start + stream.duration * stream.time_base) - self.origin
 
     def _stated_duration(self, container: Any) -> float | None:
         if self.is_still:
@@ -174,8 +212,8 @@ class Media:
         if ends and all(end is not None for end in ends):
             stated = max(end for end in ends if end is not None)
         elif container.duration and container.duration > 0:
-            start = container.start_time / 1e6 if container.start_time is not None else self._origin
-            stated = start + container.duration / 1e6 - self._origin
+            start = container.start_time / 1e6 if container.start_time is not None else self.origin
+            stated = start + container.duration / 1e6 - self.origin
         return stated if stated is not None and stated > 0 else None
 
     # -- decoding ------------------------------------------------------------------------------------------------
@@ -275,36 +313,52 @@ class Media:
     def _picture_cursor(
         self, start: float, fit: tuple[int, int] | None, report: Report, opened: list[Any]
     ) -> PictureCursor:
-        assert self._picture_index is not None
-        assert self.size is not None
-        first = self._starts[self._picture_index]
-        target = None if start <= 0 else start + self._origin
-        container, frames = decode_from(
-            self._source, self._picture_index, target, first, self._threads, report, self._delay
-        )
+        assert self.picture_index is not None
+        walk = self._walk(self.picture_index)
+        container, frames = walk.begin(None if start <= 0 else start + self.origin, report)
         opened.append(container)
-        shaper = Shaper(fit_size(self.size, fit), self._turn, 1 if self._threads == "NONE" else 0)
-        steady = Steady("picture", self._origin, self._limit(), report)
-        seconds = 1.0 / (self.frame_rate or DEFAULT_RATE)
-        return PictureCursor(frames, shaper, steady, seconds, report, first, self.has_sound, self._delay)
+        framing = self.framing(fit, report)
+        return PictureCursor(frames, framing, self.screen(self.origin), walk.first, self.has_sound, self._delay)
 
     def _sound_cursor(self, start: float, sample_rate: int, report: Report, opened: list[Any]) -> SoundCursor:
-        assert self._sound_index is not None
-        first = self._starts[self._sound_index]
-        target = None if start <= 0 else start + self._origin - PREROLL
-        container, frames = decode_from(self._source, self._sound_index, target, first, self._threads, report)
+        assert self.sound_index is not None
+        walk = self._walk(self.sound_index)
+        container, frames = walk.begin(None if start <= 0 else start + self.origin - PREROLL, report)
         opened.append(container)
-        steady = Steady("sound", self._origin, self._limit(), report)
-        return SoundCursor(frames, steady, first, self._origin, start, sample_rate, report)
+        return SoundCursor(frames, walk.first, self.origin, start, sample_rate, report)
 
-    def _limit(self) -> float | None:
-        """Timestamps beyond this second are wrong; None where nothing is known."""
-        return None if self.duration is None else max(2 * self.duration, self.duration + 60.0)
+    @property
+    def first_sample(self) -> float | None:
+        """When the sound begins in the file's own count."""
+        return None if self.sound_index is None else self._starts[self.sound_index]
+
+    def open(self) -> Any:
+        """A new container on the file, at its beginning."""
+        return self._source.open()
+
+    def _walk(self, index: int) -> Walk:
+        delay = self._delay if index == self.picture_index else None
+        indexes = tuple(self._starts)
+        return Walk(
+            self._source, index, indexes, self.origin, self._starts[index], self._threads, self.limit,
+            not self._joined, delay,
+        )  # fmt: skip
+
+    def framing(self, fit: tuple[int, int] | None, report: Report) -> Framing:
+        """What shapes the pictures of one pass."""
+        assert self.size is not None
+        framing = Framing(fit, 1 if self._threads == "NONE" else 0, report)
+        framing.begin(self.size, self._aspect)
+        return framing
+
+    def screen(self, origin: float) -> Screen:
+        """What places the pictures of one pass, in seconds from `origin` in the file's own count."""
+        return Screen(origin, 1.0 / (self.frame_rate or DEFAULT_RATE), self._delay)
 
     def _check_ends(self, pictures: PictureCursor | None, sounds: SoundCursor | None, report: Report) -> None:
         """Say so if decoding ended much earlier than the file states: nothing is cut short in silence."""
         said = False
-        for kind, cursor, index in (("picture", pictures, self._picture_index), ("sound", sounds, self._sound_index)):
+        for kind, cursor, index in (("picture", pictures, self.picture_index), ("sound", sounds, self.sound_index)):
             stated = None if index is None else self._stated[index]
             if cursor is not None and stated is not None and _falls_short(cursor.end, stated):
                 report.warn(f"the {kind} ends at {cursor.end:.2f} s, but the file states {stated:.2f} s")

@@ -117,7 +117,9 @@ class Follow:
         for source in self.sources:
             source.close()
         if not self._broken:
-            self.session.flush()
+            # A still has come to no second at all; how long it is on screen, its source says.
+            ends = [end for source in self.sources if (end := getattr(source, "end", None)) is not None]
+            self.session.flush(max(ends) if ends and self.session.intake.clock == 0 else None)
             self.session.warnings = tuple(line for source in self.sources for line in source.report.lines())
             if self.standing and self.session.seconds > self._due - self.every:
                 self._put(self.session.snapshot(), self.standing)

@@ -30,7 +30,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.snippets import Cut, cut, snippet_count
 
 TOLERANCE = 0.02  # seconds
-JUMP = 1.0  # seconds
+JUMP = 0.2  # seconds
 GAP = 3600.0  # seconds
 EARLY = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
 NOTES = 100  # how many of the latest notes are kept
@@ -148,8 +148,10 @@ class Intake:
         at = raw + self._shifts[kind]
         if begun and not expected - JUMP <= at <= max(expected, self.clock) + GAP:
             shift = self._shifts["sound" if kind == "picture" else "picture"]
-            if abs(raw + shift - self.clock) > JUMP + self.patience:  # the other one has not jumped: it is first
-                shift = max(expected, self.clock - self.patience) - raw
+            if shift == self._shifts[kind] or not expected - JUMP <= raw + shift <= self.clock + GAP:
+                # The other one has not jumped: this one is first, and what follows of both begins behind both.
+                shown = self._now[0] + self._step if self._now else 0.0
+                shift = max(shown, self.clock) - raw
             self._shifts[kind] = shift
             self.counts.jumps += 1
             self.note(raw + shift, f"the timestamps of the {kind} jump to {time:.2f} s; counted on from here")
@@ -249,7 +251,7 @@ class Intake:
     def flush(self, at: float | None = None) -> tuple[int, float]:
         """The stream ends at second `at` (None: with the last thing that came): how many snippets are due for that,
         and the second at which it ended."""
-        if self.clock == 0:
+        if self.clock == 0 and (at is None or self._now is None):
             return 0, self.origin
         if at is None:
             shown = self._now[0] + self._step if self._now else 0.0

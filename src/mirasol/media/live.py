@@ -202,7 +202,7 @@ class Live:
                     return
                 self.trace = trace_of(frame, self.trace)
                 own = self._pace is not None and isinstance(frame, av.VideoFrame)
-                yield frame, self._pace.now if own and self._pace is not None else raw_seconds(frame, None)
+                yield frame, self._pace.shown() if own and self._pace is not None else raw_seconds(frame, None)
         finally:
             self._let_go()
 

@@ -24,6 +24,7 @@ MADE_UP = 0x80  # flag of the formats in which a picture has no timestamp
 DISCONTINUOUS = 0x200  # flag of the formats whose recordings may be joined
 BLOCKED = 0.005  # seconds: a read that takes longer waits for the source
 BURST = 64  # packets that a source may have sent before we listened
+DELAYED = 32  # packets that a decoder may be behind
 OWN_PACE = 1 / 3  # share of its nominal seconds that a source of its own pace is waited for at least
 
 
@@ -167,7 +168,8 @@ class Pace:
         self._burst: deque[tuple[Any, float]] = deque()
         self._count, self._waited, self._begun = 0, 0.0, time.monotonic()
         self._listening = False
-        self.now = 0.0  # second of the latest packet of the picture
+        self._now = 0.0  # second of the latest packet of the picture
+        self._seconds: deque[float] = deque(maxlen=DELAYED)  # of those whose frames have not come
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -183,8 +185,13 @@ class Pace:
             second = self._second(packet)
         if packet.stream_index == self._index and packet.size:
             self._count += 1
-            self.now = max(self.now, second)
+            self._now = max(self._now, second)
+            self._seconds.append(self._now)
         return packet
+
+    def shown(self) -> float:
+        """The second of the next frame that is decoded: decoders are some packets behind."""
+        return self._seconds.popleft() if self._seconds else self._now
 
     def _read(self) -> tuple[Any, float]:
         before = time.monotonic()

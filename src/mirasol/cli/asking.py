@@ -76,6 +76,8 @@ def answer_file(
     for path in (picture, memory_picture):
         if path is not None:
             check_picture_name(path)
+    if file == "-" and picture is not None:
+        raise ValueError("expected a file for --picture, found standard input, which can be read once: save it first")
     from mirasol.inference.answer import load
 
     loaded = load(model)

@@ -57,7 +57,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-File = Annotated[str, typer.Argument(help="A video, a sound or a picture: a path or a URL.", show_default=False)]
+FILE_HELP = "A video, a sound or a picture: a path, a URL, or - for standard input."
+File = Annotated[str, typer.Argument(help=FILE_HELP, show_default=False)]
 SOURCE_HELP = "A file, a URL (http, rtsp, ...), - for standard input, or a device such as v4l2:/dev/video0."
 Model = Annotated[str, typer.Option(help="A model of the package by its name, or a folder with a checkpoint.")]
 

@@ -7,6 +7,8 @@ Seconds are those of the stream, `origin` is where its first snippet starts. Wha
   `patience` seconds is not waited for: the snippet goes without it, and what comes later still is left out.
 * Sound has its place by its time. A hole is silent and marked as not heard, an overlap is left out, deviations below
   `TOLERANCE` are rounding.
+* A picture that stays as it is, without sound, is watched for `STILL` seconds. What follows of it is passed over, until
+  something changes: time goes on, and the receipt names the seconds.
 * Times that fall back by more than `JUMP` seconds, or run ahead by more than `GAP`, are a new count: the stream goes on
   where it was. Picture and sound that jump together stay together.
 
@@ -33,6 +35,7 @@ TOLERANCE = 0.02  # seconds
 JUMP = 0.2  # seconds
 GAP = 3600.0  # seconds
 EARLY = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
+STILL = 15.0  # seconds: nothing new for so long is not watched again; a file can claim hours of it with some bytes
 NOTES = 100  # how many of the latest notes are kept
 FARTHEST = 1e11  # seconds: beyond it a clock is too coarse to tell samples apart
 LONGEST = 3600.0  # seconds of patience at most, for which there must be room
@@ -52,6 +55,8 @@ class Counts:
     jumps: int = 0  # times that the timestamps jumped
     dropped: int = 0  # snippets left out because nobody could keep up, or because no number came of them
     unsound: int = 0  # samples that were no numbers, or far beyond any sound
+    still: int = 0  # snippets up to now in which nothing was new
+    repeated: int = 0  # snippets passed over, for nothing in them was new
 
 
 class Intake:
@@ -80,6 +85,7 @@ class Intake:
         self.left_out: deque[tuple[float, float]] = deque(maxlen=NOTES)  # [start, end) of snippets dropped
         self._frames: dict[int, np.ndarray] = {}  # instant -> (H, W, 3) uint8
         self._instant = 0  # the first instant of which it is not known what is on screen
+        self._last: np.ndarray | None = None  # the last frame of the snippet before the next one
         self._now: tuple[float, Frame] | None = None  # the frame on screen: its second from the origin, and itself
         self._step = 1.0 / sizes.frame_rate  # seconds between the last two frames
         self._sound: deque[tuple[int, np.ndarray]] = deque()  # (index of the first sample, samples)
@@ -227,10 +233,49 @@ class Intake:
         self._watch_absence("sound", [bool(real.any()) for real in pieces.heard], first)
         return frames, pieces, before
 
+    def lead(self, count: int) -> tuple[int, bool]:
+        """(how many of the next `count` snippets are handed out together now, whether they are passed over).
+
+        Counts on in what is still: `take` or `pass_over` comes next, with this number.
+        """
+        self._show((self.next + count) * self.sizes.snippet_seconds)
+        most, lead, over = round(STILL / self.sizes.snippet_seconds), 0, False
+        for snippet in range(self.next, self.next + count):
+            same, last = self._repeats(snippet)
+            still = self.counts.still + 1 if same else 0
+            if lead and (still > most) != over:
+                break
+            self.counts.still, self._last = still, last
+            lead, over = lead + 1, still > most
+        return lead, over
+
+    def _repeats(self, snippet: int) -> tuple[bool, np.ndarray | None]:
+        """(whether a snippet shows the last frame alone and has no sound, its own last frame)."""
+        sizes, last, same = self.sizes, self._last, True
+        for at in range(snippet * sizes.frames, (snippet + 1) * sizes.frames):
+            frame = self._frames.get(at)
+            if frame is not last and (frame is None or last is None or not np.array_equal(frame, last)):
+                same, last = False, frame
+        begin, end = snippet * sizes.samples, (snippet + 1) * sizes.samples
+        for start, samples in self._sound if same else ():
+            if start >= end:
+                break
+            if samples[max(0, begin - start) : end - start].any():
+                same = False
+        return same, last
+
+    def pass_over(self, count: int) -> None:
+        """Passes over the next `count` snippets, in which nothing is new."""
+        before = self.seen
+        self.take(count)
+        self.counts.repeated += count
+        self.leave_out(count, before, f"nothing new for {STILL:g} s, and from here until something changes")
+
     def drop(self, count: int) -> None:
         """Leaves out the next `count` snippets, whole: time goes on, and their seconds are written down."""
         before = self.seen
         self.take(count)
+        self.counts.still = 0
         self.leave_out(count, before, "cannot keep up")
 
     @property
@@ -246,7 +291,10 @@ class Intake:
         if self.left_out and self.left_out[-1][1] == start:
             start = self.left_out.pop()[0]
         self.left_out.append((start, end))
-        self.note(start - self.origin, f"left out {end - start:g} s: {why}")
+        if (
+            not self.counts.still or end - start <= count * self.sizes.snippet_seconds
+        ):  # of a still the first time alone
+            self.note(start - self.origin, f"left out {end - start:g} s: {why}")
 
     def flush(self, at: float | None = None) -> tuple[int, float]:
         """The stream ends at second `at` (None: with the last thing that came): how many snippets are due for that,
@@ -315,6 +363,7 @@ class Intake:
         intake.counts = Counts(*numbers[11:])
         intake._step, intake._shifts = step, dict(zip(KINDS, shifts, strict=True))
         intake.end, intake._now = None if math.isnan(end) else end, None if math.isnan(now) else (now, arrays["now"])
+        intake._last = None if intake._now is None else arrays["now"]
         intake._check(arrays)
         first, start = intake.next * sizes.frames, intake.next * sizes.samples
         intake._before = arrays["before"]

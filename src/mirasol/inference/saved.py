@@ -32,7 +32,7 @@ from .answer import Loaded
 from .intake import LONGEST, NOTES, Intake
 
 FORMAT = "mirasol session 1"
-NUMBERS, SECONDS = (17, 18), (8,)  # how many; the first version did not count samples that are no numbers
+NUMBERS, SECONDS = (17, 18, 20), (8,)  # how many; older versions counted less
 PROBED = 8  # values of each parameter
 METADATA = 100_000  # characters of notes
 HALVES = (torch.bfloat16, torch.float16)

@@ -29,7 +29,7 @@ from mirasol.model.state import MirasolState, skip, split_states, stack_states
 
 from . import saved
 from .answer import Answer, Loaded, Receipt, Watched, check_questions, count, load, put
-from .intake import Frame, Intake, check_second
+from .intake import STILL, Frame, Intake, check_second
 
 MOST = 8  # snippets encoded in one call
 
@@ -46,6 +46,7 @@ class Seen:
     samples: int
     dropped: int
     unsound: int
+    repeated: int
     left_out: tuple[tuple[float, float], ...]
     end: float | None
     album: dict[int, np.ndarray]
@@ -175,7 +176,7 @@ class Session:
             left, end = self.intake.flush(at)
             done = 0
             while done < left:
-                done += self._encode(min(MOST, left - done))
+                done += self._advance(min(MOST, left - done))
             if done:
                 self.intake.end = end
                 self._see(self._seen.state, self._seen.album)
@@ -185,7 +186,7 @@ class Session:
         """Encodes the snippets that are due, `most` of them at most; gives how many."""
         with self._lock:
             due = min(most, self.intake.due)
-            return self._encode(due) if due > 0 else 0
+            return self._advance(due) if due > 0 else 0
 
     def catch_up(self) -> int:
         """Encodes all snippets that are due; gives how many."""
@@ -212,6 +213,16 @@ class Session:
         if not self.intake.begun:
             self.intake.origin, self.intake.begun = at, True
         self.intake.end = None
+
+    def _advance(self, count: int) -> int:
+        """Encodes, or passes over where nothing is new, the next snippets, `count` at most; gives how many."""
+        lead, over = self.intake.lead(count)
+        return self._pass_over(lead) if over else self._encode(lead)
+
+    def _pass_over(self, count: int) -> int:
+        self.intake.pass_over(count)
+        self._see(skip(self._seen.state, count), self._seen.album)
+        return count
 
     @torch.inference_mode()
     def _encode(self, count: int) -> int:
@@ -246,7 +257,7 @@ class Session:
         intake, counts = self.intake, self.intake.counts
         self._seen = Seen(
             state, intake.origin, intake.next, counts.frames, counts.samples, counts.dropped, counts.unsound,
-            tuple(intake.left_out), intake.end, album,
+            counts.repeated, tuple(intake.left_out), intake.end, album,
         )  # fmt: skip
 
     # -- asking ------------------------------------------------------------------------------------------------------
@@ -260,6 +271,7 @@ class Session:
         end = seen.origin + seen.snippets * length if seen.end is None else seen.end
         watched = max(0.0, end - seen.origin)  # the last cell of a picture may reach beyond it
         unsound = (unsound_words(seen.unsound),) if seen.unsound else ()
+        repeated = (repeated_words(seen.repeated * length),) if seen.repeated else ()
         return Watched(
             seen.state,
             Receipt(
@@ -271,7 +283,7 @@ class Session:
                 frames=seen.frames,
                 snippets=seen.snippets - seen.dropped,
                 model=self.loaded.name,
-                warnings=(*self.warnings, *unsound),
+                warnings=(*self.warnings, *unsound, *repeated),
                 left_out=seen.left_out,
                 remembers=memory is not None and bool(memory.written.any()),
             ),
@@ -349,6 +361,10 @@ def unsound_words(samples: int) -> str:
     return f"{count(samples, 'sample')} of sound not finite or far beyond full scale; silence was heard instead"
 
 
+def repeated_words(seconds: float) -> str:
+    return f"{seconds:g} s show the same picture without sound; of each such span {STILL:g} s were watched"
+
+
 @torch.inference_mode()
 def step_together(sessions: Sequence[Session], most: int = MOST) -> int:
     """Encodes what is due in several sessions of one model as one batch; gives the number of snippets.
@@ -361,14 +377,19 @@ def step_together(sessions: Sequence[Session], most: int = MOST) -> int:
     with ExitStack() as held:
         # Two threads that lock several sessions do so in one order. What is due is known only under the lock.
         waiting: list[tuple[Session, int]] = []
+        passed = 0
         for session in sorted({id(session): session for session in sessions}.values(), key=id):
             if not session.intake.due:
                 continue
             held.enter_context(session._lock)
             if (due := min(most, session.intake.due)) > 0:
-                waiting.append((session, due))
+                lead, over = session.intake.lead(due)
+                if over:
+                    passed += session._pass_over(lead)
+                else:
+                    waiting.append((session, lead))
         if not waiting:
-            return 0
+            return passed
         taken = [session._take(count) for session, count in waiting]
         encoder = waiting[0][0].loaded.model.encoder
         latents, _, state = encoder(
@@ -376,4 +397,4 @@ def step_together(sessions: Sequence[Session], most: int = MOST) -> int:
         )
         for at, ((session, _), row) in enumerate(zip(waiting, split_states(state), strict=True)):
             session._accept(taken[at], latents[at, : taken[at].count], row)
-        return sum(one.count for one in taken)
+        return passed + sum(one.count for one in taken)

@@ -55,3 +55,13 @@ def test_adapters_alone_may_be_tuned(name: str, data: str) -> None:
     lora = cli.load_recipe(name, {"data": data, "lora": "4"}).lora
     assert lora is not None
     assert lora.rank == 4
+
+
+def test_every_recipe_on_own_data_takes_mixtures(data: str, tmp_path: Path) -> None:
+    (tmp_path / "stills.jsonl").write_text('{"image": "a.png", "caption": "a red thing"}\n')
+    both = f"{data}=0.75,{tmp_path}/stills.jsonl=0.25"
+    for name in ("finetune_qa", "finetune_classification", "small", "pretrain_3b"):
+        run = cli.load_recipe(name, {"data": both})
+        assert run.batches(0, 1).mixture.counts == [750, 250], name
+        assert "pairs" in run.name
+        assert str(tmp_path) not in run.data, "a card names no folder of this machine"

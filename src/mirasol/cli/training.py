@@ -27,6 +27,7 @@ def train(
         str | None,
         typer.Option(help="What to learn from: a manifest, a folder of videos, or shards (mirasol docs data)."),
     ] = None,
+    media: Annotated[str | None, typer.Option(help="The folder with the media that a table names.")] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="A model to begin with: a name or a folder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME otherwise.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train for so many steps instead.")] = None,
@@ -51,7 +52,7 @@ def train(
         return
     if not recipe:
         raise ValueError("expected a recipe: its name (mirasol train --list) or a Python file with a function recipe()")
-    given = {"data": data, "start_from": start_from, "steps": steps}
+    given = {"data": data, "media": media, "start_from": start_from, "steps": steps}
     given = {name: value for name, value in given.items() if value is not None}
     run = load_recipe(recipe, {**given, **dict(map(setting, settings or ()))})
     if steps is not None:
@@ -101,7 +102,7 @@ def evaluation(run: Run) -> Callable[[Any, Any], dict[str, float]] | None:
         from mirasol.data.opening import open_items
         from mirasol.evaluate.items import score_items
 
-        items = open_items(run.evaluate["data"], run.evaluate.get("prompt"))
+        items = open_items(run.evaluate["data"], run.evaluate.get("prompt"), run.evaluate.get("media"))
         return lambda model, tokenizer: score_items(model, Text(tokenizer), items, longest=run.evaluate["longest"])
 
     def evaluate(model: Any, tokenizer: Any) -> dict[str, float]:

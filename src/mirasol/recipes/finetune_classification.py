@@ -16,6 +16,7 @@ PROMPT = "what is this?"
 
 def recipe(
     data: str,
+    media: str = "",
     start_from: str = "tiny",
     valid: str = "",
     prompt: str = PROMPT,
@@ -27,6 +28,6 @@ def recipe(
     seed: int = 0,
 ) -> Run:
     return finetune(
-        data, start_from=start_from, valid=valid, prompt=prompt, steps=steps, clips=clips, rate=rate, longest=longest,
-        lora=lora, seed=seed,
+        data, media=media, start_from=start_from, valid=valid, prompt=prompt, steps=steps, clips=clips, rate=rate,
+        longest=longest, lora=lora, seed=seed,
     )  # fmt: skip

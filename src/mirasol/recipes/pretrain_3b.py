@@ -13,6 +13,7 @@ from mirasol.train.config import Run
 
 def recipe(
     data: str,
+    media: str = "",
     steps: int = 6_000,
     clips: int = 512,
     accumulate: int = 1,
@@ -22,6 +23,6 @@ def recipe(
     seed: int = 0,
 ) -> Run:
     return from_nothing(
-        data, preset="3b", steps=steps, clips=clips, accumulate=accumulate, longest=longest, rate=rate,
+        data, media=media, preset="3b", steps=steps, clips=clips, accumulate=accumulate, longest=longest, rate=rate,
         tokenizer=tokenizer, seed=seed,
     )  # fmt: skip

@@ -7,18 +7,17 @@ Per step 64 clips of up to 16 seconds. Time and memory: `mirasol docs scaling`, 
 CPU one core learns 64 one-second clips by heart in half an hour (`python benchmarks/bench_overfit.py`).
 """
 
-import re
 from itertools import islice
-from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from mirasol.data.batches import first_texts
 from mirasol.data.bucketed import BucketedBatches
-from mirasol.data.opening import open_items
+from mirasol.data.opening import open_mixture
 from mirasol.data.order import Mixture
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.model.text import Text, train_tokenizer
+from mirasol.recipes.finetune_qa import first_name, names
 from mirasol.train.config import Optimisation, Run
 
 
@@ -29,17 +28,9 @@ def vocabulary(mixture: Mixture, sizes: Sizes, path: str) -> Tokenizer:
     return train_tokenizer(islice(first_texts(mixture), 2_000_000), sizes.vocabulary)
 
 
-def mixed(data: str, seed: int) -> Mixture:
-    """`a.jsonl` or `a.jsonl=0.7,shards=0.2,stills=0.1`: sources with their weights."""
-    sources = []
-    for part in re.split(r",(?![^{]*})", data) if "=" in data else [data + "=1"]:
-        path, _, weight = part.rpartition("=")
-        sources.append((open_items(path), float(weight)))
-    return Mixture(sources, seed)
-
-
 def recipe(
     data: str,
+    media: str = "",
     preset: str = "small",
     steps: int = 50_000,
     clips: int = 64,
@@ -51,7 +42,7 @@ def recipe(
     seed: int = 0,
 ) -> Run:
     sizes = PRESETS[preset]
-    mixture = mixed(data, seed)
+    mixture = open_mixture(data, seed, None, media or None)
     words: list[Tokenizer] = []
 
     def load() -> Tokenizer:
@@ -63,12 +54,12 @@ def recipe(
         return BucketedBatches(mixture, sizes, Text(load()), clips=clips, seed=seed, longest=longest)
 
     return Run(
-        name=f"{preset}-{Path(data.split(',')[0].split('=')[0]).stem}",
+        name=f"{preset}-{first_name(data)}",
         sizes=sizes,
         optimisation=Optimisation(steps=steps, rate=rate, other_rate=rate / 2, warmup=min(2_000, steps // 10)),
         batches=batches,
         tokenizer=load,
-        data=f"{len(mixture)} items of {data}",
+        data=f"{len(mixture)} items of {names(data)}",
         seed=seed,
         accumulate=accumulate,
         bfloat16=bfloat16,

@@ -192,3 +192,14 @@ def test_files_of_the_first_kind_are_read(combiner: str, tmp_path: Path) -> None
     values["numbers"] = values["numbers"][:-1].clone()
     save_file(values, tmp_path / "old", metadata)
     assert Session.load(tmp_path / "old", loaded).snapshot().receipt == session.snapshot().receipt
+
+
+def test_a_picture_on_screen_that_is_a_view_is_saved(tmp_path: Path) -> None:
+    """Pictures come mirrored and turned, as views of what was decoded."""
+    loaded = made("priority", 3)
+    sizes, session = loaded.model.sizes, Session(loaded, start=0.0, sound=False)
+    picture = np.random.default_rng(0).integers(0, 255, (sizes.height, sizes.width, 3), dtype=np.uint8)
+    session.watch([picture[:, ::-1]], at=0.0, times=[0.0])
+    session.save(tmp_path / "saved.safetensors")
+    again = Session.load(tmp_path / "saved.safetensors", loaded)
+    assert np.array_equal(again.intake.pack()[0]["now"], picture[:, ::-1])

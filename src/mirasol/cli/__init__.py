@@ -7,6 +7,7 @@ back as one line on stderr and exit code 2; see `errors`.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -26,6 +27,9 @@ def main() -> None:
     """The entry point: every error becomes one line."""
     # Threads that wait must sleep, not spin: on a busy machine spinning makes small models many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what the terminal's encoding cannot
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:

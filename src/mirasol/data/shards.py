@@ -131,14 +131,20 @@ class ShardItems(Sequence[Item]):
         """(base name, {ending: file}) of the example at a place."""
         found: dict[str, Member] = {}
         base = ""
-        with open(path, "rb") as file:
-            file.seek(offset)
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                for member in members(archive):
-                    if isinstance(member, str) or member.offset >= offset + size:
-                        break
-                    base, ending = base_and_ending(member.name)
-                    found[ending] = Member(path, member.name, member.offset_data, member.size)
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                with tarfile.open(fileobj=file, mode="r:") as archive:
+                    for member in members(archive):
+                        if isinstance(member, str) or member.offset >= offset + size:
+                            break
+                        base, ending = base_and_ending(member.name)
+                        found[ending] = Member(path, member.name, member.offset_data, member.size)
+        except tarfile.TarError as error:
+            raise ValueError(
+                f"expected an example at byte {offset} of {path}, found none ({error}): was the shard changed? Remove "
+                f"{Path(path).name}{INDEX} beside it"
+            ) from None
         return base, found
 
     def _item(self, path: str, offset: int, size: int) -> Item:

@@ -24,6 +24,7 @@ from .texts import Pairs
 
 BLOCK = 1 << 20  # bytes read at a time
 UNFINISHED = ".making"  # how names of files in the making end
+ESCAPED = "backslashreplace"  # names of files may hold what UTF-8 cannot: it becomes \udcff, which JSON reads as it was
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def making_name(path: Path) -> Path:
 def write_whole(path: Path, text: str) -> None:
     """A file that is there complete or not at all."""
     making = making_name(path)
-    making.write_text(text, encoding="utf-8")
+    making.write_text(text, encoding="utf-8", errors=ESCAPED)
     os.replace(making, path)
 
 
@@ -84,7 +85,7 @@ class ShardWriter:
         for ending, contents in media:
             self._file(f"{base}.{ending}", contents)
         told = {"pairs": [{"prompt": prompt, "target": target} for prompt, target in pairs], **more}
-        self._file(f"{base}.json", (json.dumps(told, ensure_ascii=False) + "\n").encode())
+        self._file(f"{base}.json", (json.dumps(told, ensure_ascii=False) + "\n").encode(errors=ESCAPED))
         self._places.append([start, self._tar.offset - start])
 
     def _file(self, name: str, contents: Place | bytes) -> None:

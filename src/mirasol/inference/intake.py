@@ -333,9 +333,16 @@ class Intake:
         for at, samples in self._sound:
             sound[at - start : at - start + len(samples)] = samples
             heard[at - start : at - start + len(samples)] = 1
-        now = np.zeros_like(frames[0]) if self._now is None else self._shown()
-        now = np.ascontiguousarray(now)  # a mirrored or scaled picture may be a view
-        arrays = {"frames": frames, "shown": shown, "sound": sound, "heard": heard, "now": now, "before": self._before}
+        shot: np.ndarray = np.zeros_like(frames[0]) if self._now is None else self._shown()
+        now = np.ascontiguousarray(shot)  # a mirrored or scaled picture may be a view
+        arrays: dict[str, np.ndarray] = {
+            "frames": frames,
+            "shown": shown,
+            "sound": sound,
+            "heard": heard,
+            "now": now,
+            "before": self._before,
+        }
         expects, began, missing = ([there[kind] for kind in KINDS] for there in self._kinds)
         numbers = [self.begun, *expects, self.next, self._instant, self._heard, self._silent, *began, *missing]
         seconds = [

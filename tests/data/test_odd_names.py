@@ -18,20 +18,20 @@ from mirasol.data.shards import INDEX
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 
 
-def test_names_and_texts_that_utf_8_cannot_hold_are_prepared(tmp_path: Path) -> None:
+def test_names_that_utf_8_cannot_hold_are_prepared_and_texts_are_named(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for at, (name, text) in enumerate(((b"caf\xe9", '"a \\ud83d dog"'), (b"bad\xff", '"a cat"'))):
+    for at, (name, text) in enumerate(((b"caf\xe9", '"a dog"'), (b"half", '"a \\ud83d dog"'), (b"bad\xff", '"a cat"'))):
         base = os.fsdecode(name)
         Image.fromarray(np.full((10, 14, 3), 90 + at, np.uint8)).save(source / f"{base}.png")
         (source / f"{base}.json").write_text(text)
     (source / os.fsdecode(b"bad\xff.png")).write_bytes(b"no picture")
     report = prepare(source, tmp_path / "out", How())
-    assert (report["examples"], report["left_out"]) == (1, 1)
+    assert (report["examples"], report["left_out"]) == (1, 2)
     told = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    assert os.fsencode(told["bad"][0]["key"]).endswith(b"bad\xff.png")
+    assert {os.fsencode(Path(one["key"]).name) for one in told["bad"]} == {b"bad\xff.png", b"half.png"}
     (item,) = open_items(tmp_path / "out")
-    assert item.pairs == ((None, "a \ud83d dog"),)
+    assert item.pairs == ((None, "a dog"),)
 
 
 def test_an_index_that_fits_no_more_is_said_in_one_line(tmp_path: Path) -> None:
@@ -47,3 +47,22 @@ def test_an_index_that_fits_no_more_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"at byte 0 of .*, found none .* Remove {shard.name}{INDEX}") as error:
         items[0]
     assert "\n" not in str(error.value)
+
+
+def test_a_file_that_states_a_size_beyond_all_files_ends_its_shard_alone(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for at in range(2):
+        Image.fromarray(np.full((10, 14, 3), 90 + at, np.uint8)).save(tmp_path / "in" / f"{at}.png")
+        (tmp_path / "in" / f"{at}.txt").write_text("a dog")
+    prepare(tmp_path / "in", tmp_path / "out", How())
+    shard = tmp_path / "out" / "data-000000.tar"
+    data = bytearray(shard.read_bytes())
+    data[124:136] = b"\x80" + bytes(3) + (2**63 - 1).to_bytes(8, "big")
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    shard.write_bytes(data)
+    item = open_items(tmp_path / "out")[0]  # with its index: the sizes there are believed, those of the tar are not
+    assert item.media is not None or not item.pairs
+    Path(f"{shard}{INDEX}").unlink()
+    with pytest.raises(ValueError, match="found none"):
+        open_items(tmp_path / "out")[5]

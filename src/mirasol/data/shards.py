@@ -44,6 +44,7 @@ def scan(path: str) -> tuple[np.ndarray, str]:
     places: list[list[int]] = []
     last, wrong = None, ""
     try:
+        whole = Path(path).stat().st_size
         with tarfile.open(path, "r:") as archive:
             for member in members(archive):
                 if isinstance(member, str):
@@ -52,6 +53,10 @@ def scan(path: str) -> tuple[np.ndarray, str]:
                 if not member.isfile():
                     last = None
                     continue
+                if member.size > whole:
+                    wrong = f"{member.name!r} states more bytes than the shard has; the {len(places)} examples up to "
+                    wrong += "there are used"
+                    break
                 end = member.offset_data + -(-member.size // 512) * 512
                 base, _ = base_and_ending(member.name)
                 if base == last:
@@ -69,7 +74,7 @@ def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo | str]:
     while True:
         try:
             member = archive.next()
-        except tarfile.ReadError:
+        except (tarfile.ReadError, ValueError, OverflowError):  # ... or it states a size beyond all files
             yield f"it ends at byte {Path(str(archive.name)).stat().st_size}, inside its last file"
             return
         if member is None:

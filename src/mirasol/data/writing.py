@@ -84,7 +84,9 @@ class ShardWriter:
         base, start = self.base, self._tar.offset
         for ending, contents in media:
             self._file(f"{base}.{ending}", contents)
-        told = {"pairs": [{"prompt": prompt, "target": target} for prompt, target in pairs], **more}
+        told: dict[str, Any] = {"pairs": [{"prompt": prompt, "target": target} for prompt, target in pairs]}
+        told |= {key: value.encode(errors=ESCAPED).decode() if isinstance(value, str) else value
+                 for key, value in more.items()}  # fmt: skip
         self._file(f"{base}.json", (json.dumps(told, ensure_ascii=False) + "\n").encode(errors=ESCAPED))
         self._places.append([start, self._tar.offset - start])
 

@@ -110,7 +110,9 @@ def _msvd_names(path: Path) -> dict[str, tuple[str, ...]]:
     """`youtube_mapping.txt`, lines of `-4wsuPCjDBc_5_15 vid1`: the names under which MSVD's films are shared."""
     if (mapping := beside(path, ("youtube_mapping.txt",))) is None:
         return {}
-    pairs = [line.split() for line in mapping.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    pairs = [
+        line.split() for line in mapping.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
+    ]
     return {pair[1]: (pair[0],) for pair in pairs if len(pair) == 2}
 
 

@@ -80,10 +80,10 @@ def test_a_chunk_is_a_part_of_the_whole(
         with pytest.raises(MediaError):
             read_item(item, SIZES, feed.longest, 5)
         return
-    whole = clip_inputs(read_item(item, SIZES, feed.longest, long.seed), SIZES)
+    whole = clip_inputs(read_item(item, SIZES, feed.longest, long.seed)[0], SIZES)
     assert whole.snippet_mask is not None
     assert long.chunks == -(-whole.snippet_mask.shape[1] // CHUNK)
-    parts = [chunk_inputs(long, at, CHUNK, SIZES) for at in range(long.chunks)]
+    parts = [chunk_inputs(long, at, CHUNK, SIZES)[0] for at in range(long.chunks)]
     assert [part.snippet_mask.shape[1] for part in parts[:-1]] == [CHUNK] * (long.chunks - 1)
     for name in whole.__dataclass_fields__:
         assert torch.equal(getattr(whole, name), torch.cat([getattr(part, name) for part in parts], dim=1)), name

@@ -99,4 +99,7 @@ def summary(report: dict[str, Any], out: Path) -> str:
     if report["left_out"]:
         lines.append(f"{report['left_out']} items cannot be used and are skipped; {out / 'report.json'} names them")
         lines += [f"  {bad['key']}: {bad['reason']}" for bad in report["bad"][:SHOWN]]
+    if noted := report.get("noted"):
+        lines.append(f"{len(noted)} files are used, with a note; {out / 'report.json'} names them")
+        lines += [f"  {one['place']}: {'; '.join(one['notes'])}" for one in noted[:SHOWN]]
     return "\n".join(lines)

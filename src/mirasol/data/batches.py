@@ -25,6 +25,7 @@ from .items import Item, Items
 from .loading import loaded
 from .order import Mixture
 
+MOST_NOTED = 100_000  # files whose notes are kept
 JUDGED = 200  # items after which the share of bad ones means something
 SPARE = "what?"  # put where nobody asks anything; counts for nothing
 
@@ -61,6 +62,7 @@ class ItemBatches:
         self.sizes, self.text, self.clips, self.seed = sizes, text, clips, seed
         self.longest, self.questions, self.most_bad = longest, questions, most_bad
         self.bad: dict[tuple[str, str], Bad] = {}  # in the order in which they were met, each item once
+        self.noted: dict[str, tuple[str, ...]] = {}  # files that are used although the reader noted something
         self._decoded = 0
         self._start: dict[str, Any] = {"frontier": 0, "beyond": []}
         self._rank, self._ranks, self._next = 0, 1, 0
@@ -124,6 +126,8 @@ class ItemBatches:
                 continue
             if position not in self._waiting:
                 self._waiting.append(position)
+            if isinstance(found, Example):
+                self._keep_notes(found.name, found.notes)
             yield position, found
 
     def _note(self, bad: Bad) -> None:
@@ -133,6 +137,11 @@ class ItemBatches:
                 f"{len(self.bad)} of {self._decoded} items cannot be used, more than {self.most_bad:.0%}; the last: "
                 f"{bad.key}: {bad.reason}. Look at the data, or allow more (most_bad)"
             )
+
+    def _keep_notes(self, name: str, notes: tuple[str, ...]) -> None:
+        """What a reader noted of a file that is used all the same, once for each file."""
+        if notes and len(self.noted) < MOST_NOTED:
+            self.noted.setdefault(name, notes)
 
     def state(self) -> dict[str, Any]:
         """What this process has used, after the batch that it gave last."""
@@ -153,9 +162,10 @@ class ItemBatches:
         return {"frontier": frontier, "beyond": beyond, "parts": states}
 
     def report(self) -> dict[str, Any]:
-        """How many items were decoded, and every bad one once."""
+        """How many items were decoded, every bad one once, and every file that is used with a note."""
         broken = [bad for source in self.mixture.sources for bad in getattr(source.items, "broken", ())]
-        return {"decoded": self._decoded, "bad": [vars(bad) for bad in (*broken, *self.bad.values())]}
+        noted = [{"place": place, "notes": list(notes)} for place, notes in self.noted.items()]
+        return {"decoded": self._decoded, "bad": [vars(bad) for bad in (*broken, *self.bad.values())], "noted": noted}
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be gone on with: what is learned from, and how it is dealt out."""

@@ -82,9 +82,11 @@ class BucketedBatches(ItemBatches):
         decoded = loaded(decoder, workers, max(2, 2 * size // max(1, workers)), wanted)
         while True:
             found = [next(decoded)[1] for _ in range(size)]
-            for bad in found:
-                if isinstance(bad, Bad):
-                    self._note(bad)
+            for one in found:
+                if isinstance(one, Bad):
+                    self._note(one)
+                else:
+                    self._keep_notes(one.name, one.notes)
             examples = [one for one in found if isinstance(one, Example)]
             _, self._used = dealt.popleft()
             yield collate(examples or [Example(packed(no_media(self.sizes)), ())], self.text, spare=SPARE)

@@ -94,23 +94,26 @@ def words(place: Place | None) -> str:
     return f"{place.archive}:{place.name}" if isinstance(place, Member) else str(place or "")
 
 
-def read_item(item: Item, sizes: Sizes, longest: float, seed: int) -> Clip:
-    """The item's span as one clip, frames by the clock of `sizes`; of a span longer than `longest` seconds a part of
-    that length, whose place `seed` decides. `MediaError` for anything that cannot be used."""
+def read_item(item: Item, sizes: Sizes, longest: float, seed: int) -> tuple[Clip, tuple[str, ...]]:
+    """(the item's span as one clip, frames by the clock of `sizes`; what the reader noted of it). Of a span longer than
+    `longest` seconds a part of that length, whose place `seed` decides. `MediaError` for anything that cannot be used.
+    """
     assert item.media is not None
     with opened(item.media) as media:
         start, end = choose_span(item, media, longest, seed)
         clip = read_span(media, sizes, start, end, picture=True, sound=item.sound is None)
         known = end if end is not None else media.duration
+        notes = media.warnings
     if item.sound is not None:
         with opened(item.sound) as media:
             if not media.has_sound:
                 raise MediaError(f"no sound in {words(item.sound)!r}")
             heard = read_span(media, sizes, start, end, picture=False, sound=True)
+            notes += media.warnings
         clip = replace(clip, waveform=heard.waveform, waveform_start=heard.waveform_start, end=max(clip.end, heard.end))
     nothing = (clip.frames is None or not len(clip.frames)) and (clip.waveform is None or not len(clip.waveform))
     judge(nothing, clip.duration, None if known is None else known - start)
-    return clip
+    return clip, tuple(dict.fromkeys(notes))
 
 
 def judge(nothing: bool, seconds: float, stated: float | None) -> None:
@@ -180,7 +183,7 @@ def decode(item: Item, sizes: Sizes, text: Text, *, longest: float, questions: i
         pairs = choose_pairs(item, text, sizes, questions, seed)
         if item.media is None:
             return Example(no_media(sizes), pairs, seed, item.key)
-        clip = read_item(item, sizes, longest, seed)
-        return Example(clip_inputs(clip, sizes), pairs, seed, words(item.media))
+        clip, notes = read_item(item, sizes, longest, seed)
+        return Example(clip_inputs(clip, sizes), pairs, seed, words(item.media), notes)
     except Exception as error:  # whatever a decoder or a text may raise: one item never ends a run
         return Bad(item.key, words(item.media), one_line(error))

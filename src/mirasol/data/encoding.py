@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from io import BytesIO
 from itertools import zip_longest
@@ -55,13 +55,14 @@ class Recoding:
 @dataclass(frozen=True)
 class Span:
     """What an item asks for, opened: where its picture and its sound come from, in [start, end) seconds. `stated`: the
-    seconds that are promised, None where nothing says."""
+    seconds that are promised, None where nothing says. `notes`: what the reader noted, once `clips` has read all."""
 
     media: Media
     heard: Media
     start: float
     end: float | None
     stated: float | None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def together(self) -> bool:
@@ -85,6 +86,7 @@ class Span:
                     reached = max(reached, clip.end)
                     nothing &= (clip.frames is None or not len(clip.frames)) and not clip.sound_seconds
                     yield clip
+        self.notes.extend(dict.fromkeys([*self.media.warnings, *([] if self.together else self.heard.warnings)]))
         judge(nothing, reached - self.start, self.stated)
 
 
@@ -102,17 +104,19 @@ def span_of(item: Item) -> Iterator[Span]:
         yield Span(media, heard, start, end, None if known is None else known - start)
 
 
-def check(item: Item) -> float:
-    """Decodes all of an item, and keeps nothing; gives its seconds. `MediaError` for what training would leave out."""
+def check(item: Item) -> tuple[float, list[str]]:
+    """Decodes all of an item, and keeps nothing: its seconds, and what the reader noted. `MediaError` for what training
+    would skip."""
     reached = 0.0
     with span_of(item) as span:
         for clip in span.clips(lambda a, b: np.arange(math.ceil(a), b), (16, 16), 8_000):
             reached = max(reached, clip.end)
-        return reached - span.start
+        return reached - span.start, span.notes
 
 
-def recode(item: Item, how: Recoding) -> tuple[bytes, float]:
-    """(MP4 of the item's span, the seconds that it covers). `MediaError` for what training would leave out."""
+def recode(item: Item, how: Recoding) -> tuple[bytes, float, list[str]]:
+    """(MP4 of the item's span, the seconds that it covers, what the reader noted). `MediaError` for what training would
+    skip."""
     with span_of(item) as span, Film(span, how) as film:
         reached = span.start
         if how.fps is None and span.start > 0 and span.media.has_picture:
@@ -120,7 +124,7 @@ def recode(item: Item, how: Recoding) -> tuple[bytes, float]:
         for clip in span.clips(film.instants(), how.size, film.rate):
             film.take(clip)
             reached = max(reached, clip.end)
-        return film.finish(last_frame_ends(span, film, reached)), reached - span.start
+        return film.finish(last_frame_ends(span, film, reached)), reached - span.start, span.notes
 
 
 def on_screen_at_start(span: Span, how: Recoding) -> Clip:

@@ -22,12 +22,14 @@ from mirasol.model.text import Text, pad
 @dataclass(frozen=True)
 class Example:
     """One clip as inputs with a batch axis of 1, and its (question or None for a caption, answer) pairs. `seed` is that
-    of everything random about it in training; `name` is where it came from, for errors."""
+    of everything random about it in training; `name` is where it came from, for errors; `notes` are what the reader
+    of its media noted."""
 
     inputs: Inputs
     pairs: tuple[tuple[str | None, str], ...]
     seed: int = 0
     name: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

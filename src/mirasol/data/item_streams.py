@@ -50,25 +50,26 @@ class Long:
 
 @dataclass(frozen=True)
 class ChunkDecoder(Dataset):
-    """(a `Long`, number of a chunk) -> `Inputs` (1, S, ...) or `Bad`, in a worker process."""
+    """(a `Long`, number of a chunk) -> (`Inputs` (1, S, ...), notes of the reader) or `Bad`, in a worker process."""
 
     sizes: Sizes
     chunk: int
 
-    def __getitem__(self, wanted: tuple[Long, int]) -> Inputs | Bad:
+    def __getitem__(self, wanted: tuple[Long, int]) -> tuple[Inputs, tuple[str, ...]] | Bad:
         long, at = wanted
         try:
-            return packed(chunk_inputs(long, at, self.chunk, self.sizes))
+            inputs, notes = chunk_inputs(long, at, self.chunk, self.sizes)
+            return packed(inputs), notes
         except Exception as error:
             return Bad(long.item.key, words(long.item.media), one_line(error))
 
 
-def chunk_inputs(long: Long, at: int, chunk: int, sizes: Sizes) -> Inputs:
-    """Chunk number `at` of so many snippets: exactly those snippets of the whole as inputs (1, S, ...). `MediaError`
-    where the media have ended before."""
+def chunk_inputs(long: Long, at: int, chunk: int, sizes: Sizes) -> tuple[Inputs, tuple[str, ...]]:
+    """Chunk number `at` of so many snippets: exactly those snippets of the whole as inputs (1, S, ...), and what the
+    reader noted of them. `MediaError` where the media have ended before."""
     item, length = long.item, chunk * sizes.snippet_seconds
     if item.media is None:
-        return no_media(sizes)
+        return no_media(sizes), ()
     start, last = long.start + at * length, at == long.chunks - 1
     end = long.end if last else start + length
     before = silence_before(sizes)
@@ -85,9 +86,11 @@ def chunk_inputs(long: Long, at: int, chunk: int, sizes: Sizes) -> Inputs:
 
     with opened(item.media) as media:
         clip = read(media, picture=True, sound=item.sound is None)
+        notes = media.warnings
     if item.sound is not None:
         with opened(item.sound) as media:
             heard = read(media, picture=False, sound=True)
+            notes += media.warnings
         clip = replace(clip, waveform=heard.waveform, waveform_start=heard.waveform_start, end=max(clip.end, heard.end))
     judge(False, clip.end - long.start, long.seconds if last else (at + 1) * length)
     count = min(chunk, snippet_count(sizes, clip.end - start)) if last else chunk
@@ -99,7 +102,7 @@ def chunk_inputs(long: Long, at: int, chunk: int, sizes: Sizes) -> Inputs:
     if at and clip.waveform is not None:
         first = round((clip.waveform_start - long.start) * sizes.sample_rate) - at * chunk * sizes.samples
         before = sound_before(clip.waveform, first, before)
-    return snippet_inputs(clip.frames, pieces, before, sizes)
+    return snippet_inputs(clip.frames, pieces, before, sizes), tuple(dict.fromkeys(notes))
 
 
 def sound_before(waveform: np.ndarray, first: int, silence: np.ndarray) -> np.ndarray:
@@ -190,14 +193,17 @@ class ItemStreams(ItemBatches):
             if len(group) == size:
                 yield buckets.pop(long.chunks)
 
-    def _batch(self, lanes: list[tuple[int, Long]], at: int, found: list[Inputs | Bad]) -> Batch:
+    def _batch(self, lanes: list[tuple[int, Long]], at: int, found: list[Any]) -> Batch:
         """Chunk `at` of all lanes."""
         examples = []
-        for (position, long), inputs in zip(lanes, found, strict=True):
-            if isinstance(inputs, Bad):
-                self._note(inputs)
+        for (position, long), one in zip(lanes, found, strict=True):
+            if isinstance(one, Bad):
+                self._note(one)
                 self._broken.add(position)
                 inputs = packed(no_media(self.sizes))
+            else:
+                inputs, notes = one
+                self._keep_notes(words(long.item.media), notes)
             asked = at == long.chunks - 1 and position not in self._broken
             examples.append(Example(inputs, long.pairs if asked else (), long.seed, words(long.item.media)))
         return collate(examples, self.text, first=at == 0, spare=SPARE)

@@ -112,16 +112,19 @@ class Work:
         """One shard, and what there is to say of it."""
         told = {"examples": 0, "bytes": 0, "seconds": 0.0, "recoded": 0, "duplicates": 0, "merged": 0}
         bad: list[dict[str, str]] = []
+        noted: list[dict[str, Any]] = []
         writer = ShardWriter(self.out / f"data-{task:06d}.tar")
         for unit in self.shards[task]:
             item = replace(self.items[unit.items[0]], start=unit.start, end=unit.end)
             try:
-                media, seconds, recoded = media_of(item, self.how)
+                media, seconds, recoded, notes = media_of(item, self.how)
             except FAULTS as error:
                 reason = " ".join(str(error).split())
                 keys = [self.items[number] for number in unit.items]
                 bad += [asdict(Bad(one.key, words(one.media), reason)) for one in keys]
                 continue
+            if notes:
+                noted.append({"place": words(item.media), "notes": notes})
             pairs, merged = self.texts(unit)
             more = {} if unit.start is None and unit.end is None else {"seconds": [unit.start or 0.0, unit.end]}
             writer.add(media, pairs, source=item.key, **more)
@@ -132,7 +135,7 @@ class Work:
                 told["merged"] += merged
                 told["duplicates"] += len(unit.items) - 1 - merged
         told["bytes"] = writer.close()
-        write_whole(self.made(task), json.dumps({**told, "bad": bad}) + "\n")
+        write_whole(self.made(task), json.dumps({**told, "bad": bad, "noted": noted}) + "\n")
 
     def made(self, task: int) -> Path:
         return self.out / MAKING / f"made-{task:07d}.json"
@@ -191,24 +194,25 @@ def size_of(place: Place) -> int:
         return size
 
 
-def media_of(item: Item, how: How) -> tuple[list[tuple[str, Place | bytes]], float, bool]:
-    """(ending and contents of each file, seconds, whether it was encoded anew); stills stay as they are. `MediaError`
-    for what training would leave out."""
+def media_of(item: Item, how: How) -> tuple[list[tuple[str, Place | bytes]], float, bool, list[str]]:
+    """(ending and contents of each file, seconds, whether it was encoded anew, what the reader noted); stills stay as
+    they are. `MediaError` for what training would skip."""
     if item.media is None:
-        return [], 0.0, False
+        return [], 0.0, False, []
     with opened(item.media, "NONE") as media:
         still, ending = media.is_still, ending_of(item.media, media)
     part = item.start is not None or item.end is not None
     if (how.recoding is not None or part) and not still:
-        film, seconds = recode(item, how.recoding or Recoding())
-        return [("mp4", film)], seconds, True
+        film, seconds, notes = recode(item, how.recoding or Recoding())
+        return [("mp4", film)], seconds, True, notes
     if part:
         raise MediaError("it is a part of a picture without a time axis")
     files: list[tuple[str, Place | bytes]] = [(ending, item.media)]
     if item.sound is not None:
         with opened(item.sound, "NONE") as media:
             files.append((ending_of(item.sound, media, SOUNDS), item.sound))
-    return files, check(item), False
+    seconds, notes = check(item)
+    return files, seconds, False, notes
 
 
 def ending_of(place: Place, media: Media, known: frozenset[str] = MEDIA) -> str:
@@ -323,11 +327,14 @@ def begun(out: Path, told: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def reported(made: list[dict[str, Any]], bad: list[dict[str, str]]) -> dict[str, Any]:
-    """Sums over all shards, and every item that was left out."""
+    """Sums over all shards, every item that is skipped, and every file that is used with a note."""
     bad = bad + [one for shard in made for one in shard["bad"]]
     unique = list({json.dumps(one): one for one in bad}.values())  # once, if each of its pieces was bad
     sums = {
         name: sum(shard[name] for shard in made) for name in ("examples", "bytes", "duplicates", "merged", "recoded")
     }
     seconds = round(sum(shard["seconds"] for shard in made), 3)
-    return {**sums, "shards": len(made), "seconds": seconds, "left_out": len(unique), "bad": unique}
+    noted = list({json.dumps(one): one for shard in made for one in shard.get("noted", ())}.values())
+    return {
+        **sums, "shards": len(made), "seconds": seconds, "left_out": len(unique), "bad": unique, "noted": noted,
+    }  # fmt: skip

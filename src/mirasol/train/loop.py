@@ -52,7 +52,7 @@ def train(
     steps done and the steps in all after every step.
 
     out/step-*/   checkpoints      out/log.jsonl   a line per `log_every` steps      out/model/   the result
-    out/left_out.jsonl   what could not be read
+    out/left_out.jsonl   what could not be read      out/noted.jsonl   files that are used although something is odd
     """
     with world() as here, holding(out, here):
         if run.threads:

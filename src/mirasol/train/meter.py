@@ -24,6 +24,7 @@ from .config import Run
 from .distributed import World
 from .holding import whole_lines
 
+SHOWN = 3  # files in a line for people
 NAMED = ("loss", "text", "latent", "video", "audio", "effort", "spread")
 
 
@@ -183,18 +184,31 @@ class Record:
                     self.board.add_scalar(name, value, line["step"])
 
     def left_out(self, reports: list[dict[str, Any]]) -> None:
-        """What could not be used so far goes into out/left_out.jsonl, each item once; one line for people."""
+        """What could not be used so far goes into out/left_out.jsonl, what is used with a note of the reader (samples
+        that are no sound, damaged packets) into out/noted.jsonl, each once; a line for people about either."""
         bad = [item for report in reports for item in report.get("bad", [])]
-        if not (bad and self.here.first):
-            return
-        path, making = self.out / "left_out.jsonl", self.out / ".left_out"
+        noted = [item for report in reports for item in report.get("noted", [])]
+        path = self.out / "left_out.jsonl"
+        if items := self._listed(path, ("key", "place"), bad):
+            self.say(f"{len(items)} of the items could not be used so far and are skipped; {path} names them")
+        path = self.out / "noted.jsonl"
+        if files := self._listed(path, ("place",), noted):
+            few = "; ".join(f"{one['place']}: {', '.join(one['notes'])}" for one in files[-SHOWN:])
+            self.say(f"{len(files)} files are used with a note so far ({few}); {path} names them")
+
+    def _listed(self, path: Path, names: tuple[str, ...], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Adds objects to a file that lists each once, told apart by these names: all of them, where there are more
+        than before, else nothing."""
+        if not (found and self.here.first):
+            return []
         before = whole_lines(path)
-        items = {(item["key"], item["place"]): item for item in (*bad, *before)}
+        items = list({tuple(item.get(name) for name in names): item for item in (*before, *found)}.values())
         if len(items) == len(before):
-            return
-        making.write_text("".join(json.dumps(item) + "\n" for item in items.values()))
+            return []
+        making = path.with_name(f".{path.name}")
+        making.write_text("".join(json.dumps(item) + "\n" for item in items))
         making.replace(path)
-        self.say(f"{len(items)} of the items could not be used so far and were replaced; {path} names them")
+        return items
 
 
 def memory_in_use(here: World) -> int:

@@ -18,7 +18,7 @@ from mirasol.model.embeddings import CHANNELS
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import REMEMBERING, Sizes
-from mirasol.model.state import MirasolState
+from mirasol.model.state import FINE, MirasolState, named_tensors
 
 COMBINERS = ("local", "causal", "ttm tokenlearner", "ttm mha", "local-ttm", "priority")  # all that we offer
 DTYPES = ((torch.float32, 1e-5), (torch.float64, 1e-10))  # largest difference; the second shows that it is rounding
@@ -133,6 +133,12 @@ def difference(one: Tensor, other: Tensor) -> float:
     if one.numel() == 0:
         return 0.0
     return float((one.detach().double() - other.detach().double()).abs().nan_to_num(nan=float("inf")).max())
+
+
+def values_of(state: MirasolState) -> list[Tensor]:
+    """All tensors of a state; times as snippets."""
+    named = named_tensors(state).items()
+    return [value / 2**FINE if "memory" in name and value.dtype == torch.long else value for name, value in named]
 
 
 def largest(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:

@@ -89,6 +89,7 @@ def test_what_is_masked_is_never_read(combiner: str, seeds: int) -> None:
         model = random_model(sizes)
         _, batch = mixed(model, lengths)
         both = list(lengths).index("both")
+        batch = Inputs(*(getattr(batch, name) for name in Inputs.__dataclass_fields__))  # masks are changed below
         batch.frame_mask[both, 0] = torch.arange(sizes.frames) > 0  # a snippet of which a part is there
         batch.column_mask[both, 0] = torch.arange(sizes.columns) % 2 == 0
         ids = torch.randint(sizes.vocabulary, (len(KINDS), 6))

@@ -22,10 +22,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
 from films import make_film
 
 from mirasol.data.decoding import Bad, read_item
-from mirasol.data.examples import Batch, clip_inputs, packed
+from mirasol.data.examples import Batch, clip_inputs
 from mirasol.data.item_streams import ItemStreams, Long, chunk_inputs
 from mirasol.data.items import Item
 from mirasol.media.clip import Clip, MediaError
+from mirasol.model.inputs import Inputs, normalised
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.snippets import snippet_count
 from mirasol.model.text import Text, train_tokenizer
@@ -63,7 +64,7 @@ def streams(items: list[Item], **changes: Any) -> ItemStreams:
 def same(one: Batch, other: Batch) -> bool:
     """Whether two batches are the same in every number."""
     assert one.first == other.first
-    pairs = [(getattr(one.inputs, field.name), getattr(other.inputs, field.name)) for field in fields(one.inputs)]
+    pairs = [(getattr(one.inputs, field.name), getattr(other.inputs, field.name)) for field in fields(Inputs)]
     pairs += [(getattr(one, name), getattr(other, name)) for name in ("ids", "labels", "rows", "seeds", "text_mask")]
     return all(torch.equal(first, second) for first, second in pairs)
 
@@ -85,21 +86,23 @@ def test_a_chunk_is_a_part_of_the_whole(
     assert long.chunks == -(-whole.snippet_mask.shape[1] // CHUNK)
     parts = [chunk_inputs(long, at, CHUNK, SIZES)[0] for at in range(long.chunks)]
     assert [part.snippet_mask.shape[1] for part in parts[:-1]] == [CHUNK] * (long.chunks - 1)
-    for name in whole.__dataclass_fields__:
+    for name in Inputs.__dataclass_fields__:
         assert torch.equal(getattr(whole, name), torch.cat([getattr(part, name) for part in parts], dim=1)), name
 
 
-def test_pixels_that_wait_in_half_precision_are_the_same() -> None:
+def test_pixels_wait_and_travel_as_bytes() -> None:
     frames = np.random.default_rng(2).integers(0, 256, (7, SIZES.height, SIZES.width, 3), dtype=np.uint8)
     clip = Clip(frames, np.arange(7) / SIZES.frame_rate, None, end=7 / SIZES.frame_rate)
     inputs = clip_inputs(clip, SIZES)
-    small = packed(inputs)
     assert inputs.pixel_values_videos is not None
-    assert small.pixel_values_videos is not None
-    assert len(inputs.pixel_values_videos.unique()) == 256
-    assert small.pixel_values_videos.element_size() == 2
-    one, other = (parts.complete(SIZES, torch.empty(0)) for parts in (inputs, small))
-    assert torch.equal(one.pixel_values_videos, other.pixel_values_videos)
+    assert inputs.pixel_values_videos.dtype == torch.uint8
+    one = inputs.complete(SIZES, torch.empty(0))
+    assert one.pixel_values_videos is not None
+    assert one.pixel_values_videos.dtype == torch.uint8
+    for kind in (torch.float32, torch.bfloat16):
+        values = normalised(one.pixel_values_videos, torch.empty(0, dtype=kind))
+        assert len(values.unique()) == 256
+        assert torch.equal((values.float() + 2) * 64, one.pixel_values_videos.float())
 
 
 def test_of_a_longer_item_a_part_is_watched(films: list[Item]) -> None:

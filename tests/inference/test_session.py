@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import COMBINERS, answer, largest, random_model, random_sizes
+from helpers import COMBINERS, answer, largest, random_model, random_sizes, values_of
 from mirasol.inference.answer import Loaded
 from mirasol.inference.session import Session, step_together
 from mirasol.model.inputs import silence_before, snippet_inputs
@@ -126,7 +126,7 @@ def test_raw_pieces_of_any_size_equal_the_whole(combiner: str, seeds: int) -> No
             session.watch(**piece)
         session.flush(ORIGIN + stream.seconds)
         assert session.intake.counts.late_frames == session.intake.counts.late_samples == 0
-        pairs = list(zip(tensors(expected), tensors(session.state), strict=True))
+        pairs = list(zip(values_of(expected), values_of(session.state), strict=True))
         ids = torch.randint(sizes.vocabulary, (1, 6))
         pairs.append((answer(model, expected, ids), answer(model, session.state, ids)))
         assert largest(pairs) < 1e-5

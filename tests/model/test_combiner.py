@@ -11,11 +11,12 @@ import torch
 from helpers import COMBINERS, difference, random_model, random_sizes
 from mirasol.model.combiner import CausalCombiner, LocalCombiner
 from mirasol.model.encoder import COMBINER
+from mirasol.model.inspection import full_state
 from mirasol.model.layers import Band, attend, attend_naive
 from mirasol.model.memory import LocalTuringCombiner, TuringCombiner
-from mirasol.model.positions import tube_places
+from mirasol.model.positions import tube_centre_places
 from mirasol.model.priority import PriorityCombiner
-from mirasol.model.state import map_tensors, padding_first, tensors
+from mirasol.model.state import map_tensors, newest, pad_front, pick, real_first, tensors
 
 
 def test_the_band_is_the_one_drawn_in_its_docstring() -> None:
@@ -65,19 +66,23 @@ def test_a_band_looked_at_in_groups_is_the_whole(seeds: int) -> None:
         assert max(seen.stop - seen.start for _, seen in spans) <= (2 * reach - 1) * step
 
 
-def test_padding_goes_first_and_nothing_else_moves(seeds: int) -> None:
+def test_what_is_kept_are_the_newest_real_ones(seeds: int) -> None:
     chance = random.Random(seeds)
     for _ in range(30):
         real = torch.tensor([[chance.random() < 0.6 for _ in range(7)] for _ in range(3)])
-        order = padding_first(real, 2)
-        settled = all(sorted(row) == row for row in real.tolist())
-        assert (order is None) == settled
-        if order is not None:
-            for row in range(3):
-                wanted = [at for flag in (False, True) for at in range(7) if bool(real[row, at]) == flag]
-                assert order[row].tolist() == [2 * at + part for at in wanted for part in (0, 1)]
-    assert padding_first(torch.ones(2, 5, dtype=torch.bool), 3) is None
-    assert padding_first(torch.ones(2, 0, dtype=torch.bool), 3) is None
+        values = torch.randn(3, 2, 14, 5)  # two positions for each place, on the third axis
+        keep, front = chance.randint(0, 7), real_first(real)
+        kept = pick(values, newest(real, keep), 2, axis=2)
+        moved = pick(real, front)
+        for row in range(3):
+            there = [at for at in range(7) if real[row, at]]
+            wanted = there[max(0, len(there) - keep) :]
+            places = [2 * at + part for at in wanted for part in (0, 1)]
+            assert torch.equal(kept[row, :, kept.shape[2] - len(places) :], values[row][:, places])
+            assert moved[row].tolist() == sorted(real[row].tolist(), reverse=True)
+            assert front[row, : len(there)].tolist() == there
+        assert torch.equal(pick(moved, front.argsort(dim=1)), real)
+    assert pad_front(values, 16, 2, -1)[:, :, :2].eq(-1).all()
 
 
 def test_one_place_chooses_the_class(seeds: int) -> None:
@@ -135,7 +140,7 @@ def test_states_are_values(seeds: int) -> None:
     assert int(state.count.sum()) == 0
     assert doubled.count.tolist() == [1, 1]
     assert len(tensors(doubled)) == len(tensors(state)) == 2 * 2 + 1 + 2 * 2 + 1 + 3
-    assert state.bytes() == 2 * 8  # at the start only the count
+    assert state.bytes() == full_state(sizes, batch=2).bytes(), "of its final size from the start"
 
 
 def test_a_query_begins_with_the_mean_of_what_is_real_in_its_cell(seeds: int) -> None:
@@ -148,7 +153,7 @@ def test_a_query_begins_with_the_mean_of_what_is_real_in_its_cell(seeds: int) ->
     tokens = torch.randn(2, 3, sum(sizes.viewed_tokens) + 2, sizes.av_width)
     mask = torch.rand(tokens.shape[:-1]) < chance.choice((0.1, 0.5, 1.0))
     queries = combiner.with_queries(tokens, mask)[0][:, :, -sizes.combined :]
-    places = tube_places(sizes)[0].tolist()
+    places = tube_centre_places(sizes).tolist()
     for clip in range(2):
         for snippet in range(3):
             inside: list[list[torch.Tensor]] = [[] for _ in range(sizes.combined)]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from helpers import difference, random_model, random_sizes
 from mirasol.model.embeddings import CHANNELS, Patches, Tubes
-from mirasol.model.positions import patch_positions, seconds_features, sincos, tube_centres, tube_positions
+from mirasol.model.positions import patch_positions, rotary, seconds_features, sincos, tube_centres, tube_positions
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.model.vit import PICTURE, SOUND
 
@@ -143,9 +143,28 @@ def test_sincos_by_loops() -> None:
 def test_seconds_tell_days_and_moments_apart(seeds: int) -> None:
     """Two seconds of the same three days never look alike, and near ones look alike."""
     chance = random.Random(seeds)
-    seconds = torch.tensor([chance.randrange(250_000) / 2 for _ in range(300)], dtype=torch.float64).unique()
-    vectors = seconds_features(seconds, 64).double()
+    steps = torch.tensor([chance.randrange(250_000 * 8) for _ in range(300)]).unique() << 6
+    vectors = seconds_features(steps, 1 / 16, 64, bits=6).double()
     apart = torch.cdist(vectors, vectors).fill_diagonal_(math.inf)
     assert float(apart.min()) > 0.05
-    moved = seconds_features(seconds + 0.01, 64).double()
+    moved = seconds_features(steps + 10, 1 / 16, 64, bits=6).double()
     assert float((moved - vectors).norm(dim=-1).max()) < 0.1
+
+
+def test_angles_are_exact_after_any_time(seeds: int) -> None:
+    """Against float64, at the start and after years, for whole steps and those between; rotary angles too."""
+    chance = random.Random(seeds)
+    for far in (1, 86_400, 10**8):
+        steps = torch.tensor([chance.randrange(far) * 64 + chance.randrange(64) for _ in range(200)])
+        seconds = chance.choice((0.5, 1.024, 4.0))
+        periods = 2.0 * 130_000.0 ** (torch.arange(16, dtype=torch.float64) / 15)
+        exact = steps.double().unsqueeze(-1) / 64 * seconds * (2 * math.pi / periods)
+        found = seconds_features(steps, seconds, 32, bits=6).double()
+        bound = 2e-6 + 4e-12 * far
+        assert difference(found, torch.cat([exact.sin(), exact.cos()], dim=-1)) < bound
+        speeds = 500.0 ** (-2 * torch.arange(6, dtype=torch.float64) / 12)
+        cos, sin = rotary(steps[None], 12, base=500.0)
+        exact = steps.double().unsqueeze(-1) * speeds
+        assert (
+            difference(torch.stack([cos, sin])[:, 0, 0].double(), torch.stack([exact.cos(), exact.sin()])) < 64 * bound
+        )

@@ -10,6 +10,7 @@ import torch
 from helpers import COMBINERS, random_inputs
 from mirasol.model.flops import Work
 from mirasol.model.footprint import activation_bytes, held, kept_bytes, storage_bytes
+from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import IGNORE, Mirasol
 from mirasol.model.recompute import recompute_blocks
 from mirasol.model.sizes import PRESETS, REMEMBERING, Sizes
@@ -27,7 +28,9 @@ def sizes_of(combiner: str, **changes: object) -> Sizes:
 
 def kept(sizes: Sizes, *, recompute: bool) -> int:
     """Bytes that a forward on a full batch keeps."""
-    model, inputs = Mirasol(sizes).train(), random_inputs(sizes, BATCH, WORK.snippets, missing=0.0)
+    inputs = random_inputs(sizes, BATCH, WORK.snippets)
+    inputs = Inputs(inputs.pixel_values_videos, None, inputs.input_features)  # all of it is real
+    model = Mirasol(sizes).train()
     if recompute:
         recompute_blocks(model)
     ids = torch.randint(sizes.vocabulary, (BATCH * WORK.texts, WORK.text_tokens))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from helpers import difference, random_model, random_sizes
 from mirasol.model.memory import QueryLearner, TokenLearner, TokenTuringMachine, make_learner
 from mirasol.model.sizes import Sizes
-from mirasol.model.state import CombinerState
+from mirasol.model.state import FINE, CombinerState
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OFFERED = ("tl", "tl_positions", "mha", "mha_positions")
@@ -178,12 +178,13 @@ def test_memory_tokens_carry_the_mean_time_of_what_they_were_made_of(combiner: s
                 sum(w * t for w, t in zip(share, past, strict=False)) + (1 - sum(share[: len(past)])) * now
                 for share in shares
             ]
-            found = state.memory.numbers[row].tolist()
+            found = (state.memory.numbers[row] / 2**FINE).tolist()
             assert found == pytest.approx(times[row], abs=1e-4)
             first = int(snippets[row][snippets[row] >= 0][0])
             assert all(first - 1e-5 <= time <= now + 1e-5 for time in found)
+    assert state.memory.snippets() == [[round(time) for time in row] for row in times]
     assert state.memory.written.all()
-    spread = state.memory.numbers.max(dim=1).values - snippets[:, 0]
+    spread = state.memory.numbers.max(dim=1).values / 2**FINE - snippets[:, 0]
     assert (spread > 0.5).all(), "the times stand still"
 
 

@@ -10,11 +10,11 @@ import torch
 
 from helpers import random_inputs, random_model, random_sizes
 from mirasol.model.priority import LEAST, keep
-from mirasol.model.state import PriorityState
+from mirasol.model.state import FINE, PriorityState
 
 
 def empty(batch: int, slots: int, width: int) -> PriorityState:
-    times = torch.zeros(batch, slots, dtype=torch.float64)
+    times = torch.zeros(batch, slots, dtype=torch.long)
     return PriorityState(
         torch.zeros(batch, slots, width), times, times.bool(), torch.zeros(batch, slots), times, times[:, 0]
     )
@@ -49,12 +49,12 @@ def test_it_equals_replacing_the_least_salient_slot_one_by_one(seeds: int) -> No
                 held.remove(weakest)
             held.append((worth, snippet, clock))
         kept = state.written[row]
-        assert state.numbers[row][kept].tolist() == sorted(slot[1] for slot in held)
+        assert state.snippets()[row] == sorted(slot[1] for slot in held)
         held.sort(key=lambda slot: slot[1])
         assert state.salience[row][kept].tolist() == [slot[0] for slot in held]
-        assert torch.equal(state.ticks[row][kept], torch.tensor([slot[2] for slot in held], dtype=torch.float64))
+        assert torch.equal(state.ticks[row][kept], torch.tensor([int(slot[2] * 2**FINE) for slot in held]))
         assert torch.equal(state.tokens[row][kept], tokens[row, [slot[1] for slot in held]])
-        assert float(state.clock[row]) == clock
+        assert float(state.clock[row]) / 2**FINE == clock
 
 
 def test_what_is_kept_stays_exactly_as_it_was_written() -> None:
@@ -70,7 +70,7 @@ def test_what_is_kept_stays_exactly_as_it_was_written() -> None:
         dull = torch.rand(2, 4, generator=generator) * 0.5
         state = keep(state, torch.randn(2, 4, 6, generator=generator), dull, torch.arange(at, at + 4).expand(2, -1))
     assert torch.equal(state.tokens, first)
-    assert state.numbers.tolist() == [[0.0, 1.0, 2.0, 3.0]] * 2
+    assert state.snippets() == [[0, 1, 2, 3]] * 2
 
 
 def test_salience_learns_from_the_text_alone() -> None:
@@ -91,8 +91,8 @@ def test_salience_learns_from_the_text_alone() -> None:
 def test_dull_seconds_do_not_move_the_clock() -> None:
     salience = torch.tensor([[0.9, LEAST / 2, LEAST, LEAST * 0.99, 0.5]])
     state = keep(empty(1, 3, 4), torch.randn(1, 5, 4), salience, torch.arange(5)[None])
-    assert float(state.clock[0]) == pytest.approx(0.9 + LEAST + 0.5)
-    assert state.ticks[0].tolist() == pytest.approx([0.9, 0.9 + LEAST, 1.4 + LEAST])
+    assert float(state.clock[0]) / 2**FINE == pytest.approx(0.9 + LEAST + 0.5)
+    assert (state.ticks[0] / 2**FINE).tolist() == pytest.approx([0.9, 0.9 + LEAST, 1.4 + LEAST], rel=1e-5)
 
 
 @torch.no_grad()

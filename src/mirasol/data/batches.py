@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
@@ -20,7 +19,7 @@ from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
 
 from .decoding import Bad, decode, one_line
-from .examples import Batch, Example, collate, packed
+from .examples import Batch, Example, collate
 from .items import Item, Items
 from .loading import loaded
 from .order import Mixture
@@ -43,7 +42,7 @@ class Decoder(Dataset):
             source, _, index = self.mixture.place(position)
             return position, Bad(f"item {index} of source {source}", "", one_line(error))
         found = self.make(item, position)
-        return position, replace(found, inputs=packed(found.inputs)) if isinstance(found, Example) else found
+        return position, found
 
 
 class ItemBatches:

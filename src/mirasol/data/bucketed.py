@@ -21,7 +21,7 @@ from mirasol.model.snippets import snippet_count
 
 from .batches import SPARE, Decoder, ItemBatches
 from .decoding import Bad, Slice, choose_span, no_media, one_line, opened, words
-from .examples import Batch, Example, collate, packed
+from .examples import Batch, Example, collate
 from .items import Item, Member
 from .loading import loaded
 
@@ -89,7 +89,7 @@ class BucketedBatches(ItemBatches):
                     self._keep_notes(one.name, one.notes)
             examples = [one for one in found if isinstance(one, Example)]
             _, self._used = dealt.popleft()
-            yield collate(examples or [Example(packed(no_media(self.sizes)), ())], self.text, spare=SPARE)
+            yield collate(examples or [Example(no_media(self.sizes), ())], self.text, spare=SPARE)
 
     def _planned(self) -> Iterator[tuple[list[int], dict[str, Any]]]:
         """(positions of a batch, what has been used after it), without an end: the same for every process."""

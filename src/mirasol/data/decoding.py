@@ -14,7 +14,8 @@ import torch
 
 from mirasol.media.clip import Clip, MediaError
 from mirasol.media.reader import Media, join, open_media
-from mirasol.model.inputs import Inputs
+from mirasol.model.inputs import Complete
+from mirasol.model.signals import SILENCE
 from mirasol.model.sizes import Sizes
 from mirasol.model.snippets import instants
 from mirasol.model.text import Text
@@ -148,12 +149,12 @@ def read_span(media: Media, sizes: Sizes, start: float, end: float | None, *, pi
     )  # fmt: skip
 
 
-def no_media(sizes: Sizes) -> Inputs:
+def no_media(sizes: Sizes) -> Complete:
     """One snippet of nothing: what goes with a text alone."""
-    return Inputs(
-        torch.zeros(1, 1, sizes.frames, 3, sizes.height, sizes.width),
+    return Complete(
+        torch.full((1, 1, sizes.frames, 3, sizes.height, sizes.width), 128, dtype=torch.uint8),
         torch.zeros(1, 1, sizes.frames, dtype=torch.bool),
-        torch.zeros(1, 1, sizes.mels, sizes.columns),
+        torch.full((1, 1, sizes.mels, sizes.columns), SILENCE),
         torch.zeros(1, 1, sizes.columns, dtype=torch.bool),
         torch.ones(1, 1, dtype=torch.bool),
     )

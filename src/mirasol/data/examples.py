@@ -61,15 +61,6 @@ def clip_inputs(clip: Clip, sizes: Sizes, *, picture: bool = True, sound: bool =
     return snippet_inputs(clip.frames, pieces, silence_before(sizes), sizes)
 
 
-def packed(inputs: Inputs) -> Inputs:
-    """The same with half as many bytes of pixels, for the way from a process that decodes and for waiting in batches.
-
-    Nothing is lost: pixels are whole numbers of 64ths between -2 and 2, which half precision holds exactly. `complete`
-    makes them what the model computes with."""
-    assert inputs.pixel_values_videos is not None
-    return replace(inputs, pixel_values_videos=inputs.pixel_values_videos.half())
-
-
 def collate(examples: Sequence[Example], text: Text, *, first: bool = True, spare: str = "") -> Batch:
     """Examples as one batch; see `collate_pairs`."""
     inputs = join_inputs([example.inputs for example in examples])

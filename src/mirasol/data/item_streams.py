@@ -28,7 +28,7 @@ from mirasol.model.text import Text
 
 from .batches import SPARE, ItemBatches
 from .decoding import Bad, choose_pairs, choose_span, judge, no_media, one_line, opened, words
-from .examples import Batch, Example, collate, packed
+from .examples import Batch, Example, collate
 from .items import Item, Items
 from .loading import loaded
 from .order import Mixture
@@ -58,8 +58,7 @@ class ChunkDecoder(Dataset):
     def __getitem__(self, wanted: tuple[Long, int]) -> tuple[Inputs, tuple[str, ...]] | Bad:
         long, at = wanted
         try:
-            inputs, notes = chunk_inputs(long, at, self.chunk, self.sizes)
-            return packed(inputs), notes
+            return chunk_inputs(long, at, self.chunk, self.sizes)
         except Exception as error:
             return Bad(long.item.key, words(long.item.media), one_line(error))
 
@@ -200,7 +199,7 @@ class ItemStreams(ItemBatches):
             if isinstance(one, Bad):
                 self._note(one)
                 self._broken.add(position)
-                inputs = packed(no_media(self.sizes))
+                inputs = no_media(self.sizes)
             else:
                 inputs, notes = one
                 self._keep_notes(words(long.item.media), notes)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mirasol.media import toybox
 from mirasol.media.toybox.questions import WORDINGS, in_column
-from mirasol.model.inputs import Inputs, Tokenized, join_inputs
+from mirasol.model.inputs import Complete, Inputs, Tokenized, join_inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.text import Text
@@ -131,7 +131,8 @@ def make_tokens(
         numbers = range(first, min(first + batch, count))
         shown = [scenes.inputs(number, model.sizes) for number in numbers]
         # The ViT sees no further than a snippet: each is a clip of its own, and none is padding.
-        alone = Inputs(*(torch.cat([getattr(one, f.name)[0] for one in shown])[:, None] for f in fields(Inputs)))
+        signals = Inputs.__dataclass_fields__
+        alone = Complete(*(torch.cat([getattr(one, name)[0] for one in shown])[:, None] for name in signals))
         with torch.autocast(model.encoder.mask_tokens.device.type, torch.bfloat16, enabled=bfloat16):
             seen = model.encoder.view(alone.complete(model.sizes, model.encoder.mask_tokens))
         tubes.append(seen.tubes[:, 0].half())

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from mirasol.model.state import PriorityState
+from mirasol.model.state import FINE, PriorityState
 
 from .answer import Answer, Loaded, Watched
 from .picture import ACCENT, ACROSS, CARD, INK, MARGIN, PALE, PAPER, RULE, SURE, WIDTH, clock, font, tick_step, wrap
@@ -46,7 +46,7 @@ def held(watched: Watched, loaded: Loaded) -> list[Held]:
         base = len(numbers) * per_snippet
         worth = memory.salience[0].tolist() if isinstance(memory, PriorityState) else [None] * memory.tokens.shape[1]
         for at, (number, written) in enumerate(
-            zip(memory.numbers[0].tolist(), memory.written[0].tolist(), strict=True)
+            zip((memory.numbers[0] / 2**FINE).tolist(), memory.written[0].tolist(), strict=True)
         ):
             if written:
                 found.append(Held("memory", number, worth[at], (base + at,)))

@@ -26,7 +26,7 @@ from torch import Tensor
 from mirasol.model.inspection import full_state
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
-from mirasol.model.state import MirasolState, named_tensors, with_named
+from mirasol.model.state import FINE, MirasolState, named_tensors, with_named
 
 from .answer import Loaded
 from .intake import LONGEST, NOTES, Intake
@@ -82,7 +82,11 @@ def expected(sizes: Sizes, start: MirasolState, room: int) -> dict[str, Expected
     }
     full = named_tensors(full_state(sizes))
     for name, tensor in named_tensors(start).items():
-        dtypes = FLOATS if tensor.is_floating_point() and tensor.dtype != torch.float64 else (tensor.dtype,)
+        dtypes: tuple[torch.dtype, ...] = (
+            FLOATS if tensor.is_floating_point() and tensor.dtype != torch.float64 else (tensor.dtype,)
+        )
+        if ".memory." in name and tensor.dtype == torch.int64:  # earlier versions kept times as float64
+            dtypes = (torch.int64, torch.float64)
         # What a stream keeps of its snippets may be less than the most, as long as it is young.
         kept = {"latents": 1, "numbers": 1}.get(name.rpartition(".")[2], 2 if ".caches." in name else None)
         kept = None if ".memory." in name else kept
@@ -259,8 +263,7 @@ def _check_state(state: MirasolState, count: int) -> None:
     if any(one != other for one, other in kept_of):
         raise ValueError("expected as many latents, keys and values as their numbers say, found others")
     if (memory := state.combiner.memory) is not None:
-        unit = 1 if memory.numbers.is_floating_point() else 2**20
-        numbers = memory.numbers[memory.written]
+        numbers, unit = memory.numbers[memory.written], 2**FINE
         if bool((numbers < 0).any()) or bool((numbers > count * unit).any()):
             raise ValueError(f"expected state.combiner.memory.numbers from 0 to {count}, found others")
 

@@ -345,7 +345,7 @@ def kept_snippets(state: MirasolState) -> set[int]:
     """The numbers of the snippets whose latents or memory the state of one stream still holds."""
     kept = set(state.numbers[state.numbers >= 0].tolist())
     if (memory := state.combiner.memory) is not None:
-        kept |= {round(number) for number in memory.numbers[memory.written].tolist()}
+        kept |= set(memory.snippets()[0])
     return kept
 
 

@@ -19,8 +19,6 @@ places is apart from the first step on. (Resamplers lose places, pooling keeps t
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
@@ -28,10 +26,10 @@ from torch.nn import functional as F
 
 from .initialising import fills_itself
 from .layers import Band, Block, Cache, layer_norm
-from .positions import rotary, tube_cells
+from .positions import on_device, rotary, tube_cells
 from .shapes import check_shape
 from .sizes import Sizes
-from .state import CombinerState, padding_first
+from .state import CombinerState, Rolling
 
 
 @fills_itself
@@ -56,42 +54,44 @@ class LocalCombiner(nn.Module):
         """The state before the first snippet: nothing, as every snippet stands alone."""
         return CombinerState()
 
-    def with_queries(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def with_queries(self, tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Appends the K queries: (B, S, N + K, D) and its mask."""
         axes = check_shape("tokens", tokens, "B S N D", D=self.sizes.av_width, **self.fixed)
-        check_shape("mask", mask, "B S N", **axes)
+        if mask is not None:
+            check_shape("mask", mask, "B S N", **axes)
         batch, count = tokens.shape[:2]
         queries = repeat(self.query_tokens, "k d -> b s k d", b=batch, s=count)
         if self.sizes.combiner_cells:
             queries = queries + self.in_cells(tokens, mask)
-        real = mask.new_ones(batch, count, self.sizes.combined)
-        return torch.cat([tokens, queries], dim=2), torch.cat([mask, real], dim=2)
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(batch, count, self.sizes.combined)], dim=2)
+        return torch.cat([tokens, queries], dim=2), mask
 
-    def in_cells(self, tokens: Tensor, mask: Tensor) -> Tensor:
+    def in_cells(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
         """(B, S, N, D), (B, S, N) -> (B, S, K, D): what each query begins with, the mean of the tubes in its cell; 0
         where none of these is real, and for the queries that have no cell."""
-        cells = tube_cells(self.sizes).to(tokens)
+        cells = on_device(tube_cells, str(tokens.device), self.sizes).to(tokens)
         tubes = slice(self.sizes.summary_tokens, self.sizes.summary_tokens + cells.shape[1])
-        shares = cells * mask[:, :, None, tubes]
+        shares = cells if mask is None else cells * mask[:, :, None, tubes]
         means = shares @ tokens[:, :, tubes] / shares.sum(dim=-1, keepdim=True).clamp(min=1)
         return F.pad(means, (0, 0, 0, self.sizes.combined - len(cells)))
 
     def forward(
-        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
+        self, tokens: Tensor, mask: Tensor | None, snippets: Tensor, state: CombinerState | None
     ) -> tuple[Tensor, CombinerState]:
-        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state after it."""
+        """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state after it (None: a new stream)."""
         return self.carry(self.fuse(tokens, mask), snippets, state)
 
-    def carry(self, fused: Tensor, snippets: Tensor, state: CombinerState) -> tuple[Tensor, CombinerState]:
+    def carry(self, fused: Tensor, snippets: Tensor, state: CombinerState | None) -> tuple[Tensor, CombinerState]:
         """Fused snippets (B, S, K, D) -> combined (B, S, K, D), state: here both as they came."""
-        return fused, state
+        return fused, state or self.start(len(fused), self.query_tokens.detach())
 
-    def fuse(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, S, N, D), (B, S, N) -> (B, S, K, D)."""
+    def fuse(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, S, N, D), (B, S, N) or None where all is real -> (B, S, K, D)."""
         x, mask = self.with_queries(tokens, mask)
         batch, kept = tokens.shape[0], self.sizes.combined
-        x, mask = rearrange(x, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) 1 1 n")
-        mask = None if bool(mask.all()) else mask
+        x = rearrange(x, "b s n d -> (b s) n d")
+        mask = None if mask is None else rearrange(mask, "b s n -> (b s) 1 1 n")
         for block in self.blocks[:-1]:
             x, _ = block(x, mask=mask)
         x = self.blocks[-1].last(x, kept, mask)  # of the last block only the outputs at the queries are used
@@ -101,34 +101,41 @@ class LocalCombiner(nn.Module):
 class CausalCombiner(LocalCombiner):
     """A Transformer over the tokens and queries of this and the earlier snippets, with a rolling cache."""
 
+    @property
+    def per_snippet(self) -> int:
+        """Positions that a snippet takes: its tokens, the two of presence, the queries."""
+        return sum(self.sizes.viewed_tokens) + 2 + self.sizes.combined
+
     def start(self, batch: int, like: Tensor) -> CombinerState:
-        """The state before the first snippet: a cache of no positions for each block."""
-        empty = Cache.empty(batch, self.sizes.av_heads, self.sizes.head_width, like)
-        numbers = torch.empty(batch, 0, dtype=torch.long, device=like.device)
-        return CombinerState(caches=(empty,) * len(self.blocks), numbers=numbers)
+        """The state before the first snippet: caches of their final size without anything real in them."""
+        kept = (self.sizes.combiner_snippets - 1) * self.per_snippet
+        heads, width = self.sizes.av_heads, self.sizes.head_width
+        caches = tuple(Cache.blank(batch, heads, kept, width, like) for _ in self.blocks)
+        return CombinerState(caches, torch.full((batch, kept), -1, dtype=torch.long, device=like.device))
 
     def forward(
-        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
+        self, tokens: Tensor, mask: Tensor | None, snippets: Tensor, state: CombinerState | None
     ) -> tuple[Tensor, CombinerState]:
         """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), and the state with the last snippets' caches."""
-        assert state.numbers is not None
         x, mask = self.with_queries(tokens, mask)
         count, kept = tokens.shape[1], self.sizes.combined
         check_shape("snippets", snippets, "B S", B=tokens.shape[0], S=count)
-        per_snippet = x.shape[2]
-        x = rearrange(x, "b s n d -> b (s n) d")
+        x, per_snippet = rearrange(x, "b s n d -> b (s n) d"), self.per_snippet
         # A token that is masked must stay masked for later calls too: its number in the cache becomes -1.
         asking = repeat(snippets, "b s -> b (s n)", n=per_snippet)
-        asked = torch.cat([state.numbers, torch.where(rearrange(mask, "b s n -> b (s n)"), asking, -1)], dim=1)
+        asked = asking if mask is None else torch.where(rearrange(mask, "b s n -> b (s n)"), asking, -1)
+        nothing = Cache.empty(len(x), self.sizes.av_heads, self.sizes.head_width, x)
+        before = (nothing,) * len(self.blocks)
+        if state is not None:
+            assert state.numbers is not None
+            asked, before = torch.cat([state.numbers, asked], dim=1), state.caches
         allowed = Band(asking, asked, self.sizes.combiner_snippets, per_snippet)
         turn = rotary(asking, self.sizes.head_width)
-        # The queries at the end of a snippet are never masked, so its last number tells whether the snippet is real.
-        order = padding_first(rearrange(asked, "b (s n) -> b s n", n=per_snippet)[..., -1] >= 0, per_snippet)
-        caches, last = [], (self.sizes.combiner_snippets - 1) * per_snippet
-        for block, cache in zip(self.blocks, state.caches, strict=True):
+        # The queries at the end of a snippet are never masked, so its last number is that of the snippet.
+        rolling = Rolling(asked[:, per_snippet - 1 :: per_snippet], self.sizes.combiner_snippets - 1, per_snippet)
+        caches = []
+        for block, cache in zip(self.blocks, before, strict=True):
             x, (cache, _) = block(x, mask=allowed, caches=(cache, None), turn=turn)
-            caches.append(cache.keep_last(last, order))
+            caches.append(rolling.cache(cache))
         x = rearrange(self.norm(x), "b (s n) d -> b s n d", s=count)[:, :, -kept:]
-        asked = asked if order is None else asked.gather(1, order)
-        numbers = asked[:, max(0, asked.shape[1] - last) :]
-        return x, replace(state, caches=tuple(caches), numbers=numbers)
+        return x, CombinerState(tuple(caches), rolling.inside(asked))

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 
 from .initialising import fills_itself
 from .layers import layer_norm
-from .positions import patch_places, patch_positions, sampled, tube_places, tube_positions
+from .positions import (
+    on_device,
+    patch_places,
+    patch_positions,
+    sampled,
+    tube_centre_places,
+    tube_positions,
+    tube_shares,
+)
 from .shapes import check_shape
 from .sizes import Sizes
 
@@ -53,14 +61,17 @@ class Tubes(nn.Module):
             (kt, kh, kw), (st, sh, sw), (ot, oh, ow) = tube
             cut = pixels[:, :, ot:, :, oh:, ow:].unfold(2, kt, st).unfold(4, kh, sh).unfold(5, kw, sw)
             tokens.append(norm(linear(rearrange(cut, "b s t c h w kt kh kw -> b s (t h w) (c kt kh kw)"))))
-        return torch.cat(tokens, dim=2) + self.positions().to(pixels)
+        return torch.cat(tokens, dim=2) + self.positions(pixels)
 
-    def positions(self) -> Tensor:
-        """(Nv, D)."""
+    def positions(self, like: Tensor) -> Tensor:
+        """(Nv, D), in the dtype and on the device of `like`."""
+        device = str(like.device)
         if not self.sizes.picture_grid:
-            return tube_positions(self.sizes)
-        places, frames = (values.to(self.picture_positions) for values in tube_places(self.sizes))
-        return sampled(self.picture_positions, self.sizes.picture_grid, places) + frames @ self.frame_positions
+            return on_device(tube_positions, device, self.sizes).to(like)
+        places = on_device(tube_centre_places, device, self.sizes).to(self.picture_positions)
+        frames = on_device(tube_shares, device, self.sizes).to(self.picture_positions)
+        read = sampled(self.picture_positions, self.sizes.picture_grid, places) + frames @ self.frame_positions
+        return read.to(like)
 
     def mask(self, frame_mask: Tensor) -> Tensor:
         """(B, S, F) real frames -> (B, S, Nv): a tube counts where at least one of its frames is real."""
@@ -92,13 +103,15 @@ class Patches(nn.Module):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, D)."""
-        return self.norm(self.linear(self.cut(spectrogram))) + self.positions().to(spectrogram)
+        return self.norm(self.linear(self.cut(spectrogram))) + self.positions(spectrogram)
 
-    def positions(self) -> Tensor:
-        """(Na, D)."""
+    def positions(self, like: Tensor) -> Tensor:
+        """(Na, D), in the dtype and on the device of `like`."""
+        device = str(like.device)
         if not self.sizes.sound_grid:
-            return patch_positions(self.sizes)
-        return sampled(self.sound_positions, self.sizes.sound_grid, patch_places(self.sizes).to(self.sound_positions))
+            return on_device(patch_positions, device, self.sizes).to(like)
+        places = on_device(patch_places, device, self.sizes).to(self.sound_positions)
+        return sampled(self.sound_positions, self.sizes.sound_grid, places).to(like)
 
     def cut(self, spectrogram: Tensor) -> Tensor:
         """(B, S, M, L) -> (B, S, Na, values of one patch)."""

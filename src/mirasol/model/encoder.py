@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from einops import rearrange, repeat
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from .combiner import CausalCombiner, LocalCombiner
 from .embeddings import Patches, Tubes
 from .initialising import fills_itself
-from .inputs import Fused, Inputs, Tokenized
+from .inputs import Complete, Fused, Inputs, Tokenized, normalised
 from .latents import LatentModel
 from .layers import layer_norm
 from .memory import LocalTuringCombiner, TuringCombiner
@@ -26,7 +27,7 @@ from .positions import seconds_features
 from .priority import PriorityCombiner
 from .shapes import check_shape
 from .sizes import Sizes
-from .state import MirasolState, PriorityState, padding_first
+from .state import FINE, MirasolState, PriorityState, Rolling, pick, real_first
 from .vit import PICTURE, SOUND, Vit
 
 SECONDS_WIDTH = 64
@@ -62,45 +63,48 @@ class Encoder(nn.Module):
 
     def start(self, batch: int) -> MirasolState:
         """The state before the first snippet."""
-        like = self.mask_tokens.detach()
-        numbers = torch.empty(batch, 0, dtype=torch.long, device=like.device)
+        like, keep = self.mask_tokens.detach(), self.sizes.context_snippets
         return MirasolState(
             count=torch.zeros(batch, dtype=torch.long, device=like.device),
             combiner=self.combiner.start(batch, like),
             latent=self.latent_model.start(batch, like),
-            latents=like.new_zeros(batch, 0, self.sizes.combined, self.sizes.av_width),
-            numbers=numbers,
+            latents=like.new_zeros(batch, keep, self.sizes.combined, self.sizes.av_width),
+            numbers=torch.full((batch, keep), -1, dtype=torch.long, device=like.device),
         )
 
     def view(self, inputs: Inputs) -> Tokenized:
-        """Complete inputs as tubes and patches, through the one ViT. What it gives can be computed once, too, where
+        """Inputs as tubes and patches, through the one ViT. What it gives can be computed once, too, where
         these parts do not learn (`Tokenized`)."""
+        inputs = inputs.complete(self.sizes, self.mask_tokens)
         assert inputs.snippet_mask is not None
         batch = len(inputs.snippet_mask)
         found: list[tuple[Tensor, Tensor]] = []
+        pixels = normalised(inputs.pixel_values_videos, self.mask_tokens)
         for modality, embed, signal, real in (
-            (PICTURE, self.tubes, inputs.pixel_values_videos, inputs.frame_mask),
+            (PICTURE, self.tubes, pixels, inputs.frame_mask),
             (SOUND, self.patches, inputs.input_features, inputs.column_mask),
         ):
             mask = embed.mask(real)
             tokens = embed(signal)
-            tokens = self.vit(rearrange(tokens, "b s n d -> (b s) n d"), rearrange(mask, "b s n -> (b s) n"), modality)
+            seen = None if inputs.whole[modality] else rearrange(mask, "b s n -> (b s) n")
+            tokens = self.vit(rearrange(tokens, "b s n d -> (b s) n d"), seen, modality)
             if summary := self.sizes.summary_tokens:  # they say something where there is something to see or to hear
                 mask = torch.cat([repeat(mask.any(dim=-1), "b s -> b s e", e=summary), mask], dim=2)
             found.append((rearrange(tokens, "(b s) n d -> b s n d", b=batch), mask))
         return Tokenized(*found[PICTURE], *found[SOUND], inputs.snippet_mask)
 
-    def tokenize(self, inputs: Inputs | Tokenized) -> tuple[Tensor, Tensor]:
-        """Tubes and patches of the ViT: tokens (B, S, N, D) and mask, two presence tokens at the end.
+    def tokenize(self, inputs: Complete | Tokenized) -> tuple[Tensor, Tensor | None]:
+        """Tubes and patches of the ViT: tokens (B, S, N, D) and mask (None: all real), two presence tokens at the end.
 
         A presence token says whether its modality is there at all; it is never masked, so no snippet is empty.
         """
         seen = inputs if isinstance(inputs, Tokenized) else self.view(inputs)
+        whole = isinstance(inputs, Complete) and all(inputs.whole)
         masks = [seen.tube_mask, seen.patch_mask]
         here = torch.stack([mask.any(dim=-1) for mask in masks], dim=-1).unsqueeze(-1)
         presence = torch.where(here, self.presence_tokens[:, 1], self.presence_tokens[:, 0])
-        mask = torch.cat([*masks, torch.ones_like(here[..., 0])], dim=2)
-        return torch.cat([seen.tubes, seen.patches, presence], dim=2), mask
+        tokens = torch.cat([seen.tubes, seen.patches, presence], dim=2)
+        return tokens, None if whole else torch.cat([*masks, torch.ones_like(here[..., 0])], dim=2)
 
     def forward(
         self, inputs: Inputs | Tokenized | Fused, state: MirasolState | None = None, hidden: Tensor | None = None
@@ -112,46 +116,51 @@ class Encoder(nn.Module):
         inputs = inputs.complete(self.sizes, self.mask_tokens)
         real = inputs.snippet_mask
         assert real is not None
+        before = state
         state = state or self.start(real.shape[0])
         check_shape("count of the state", state.count, "B", B=real.shape[0])
+        order = None if inputs.in_order else real_first(real)
         snippets = torch.where(real, state.count[:, None] + real.long().cumsum(dim=1) - 1, -1)
         if not isinstance(inputs, Fused):
-            combined, combiner_state = self.combiner(*self.timed(inputs, snippets), snippets, state.combiner)
+            tokens, mask = self.timed(inputs, snippets)
+            tokens, mask, snippets, hidden = in_order(order, tokens, mask, snippets, hidden)
+            combined, combiner_state = self.combiner(tokens, mask, snippets, before and before.combiner)
         else:
             self._check_apart()
-            combined, combiner_state = self.combiner.carry(inputs.tokens, snippets, state.combiner)
-        latents, latent_state = self.latent_model(self.hide(combined, hidden), snippets, state.latent)
+            combined, combiner_state = self.combiner.carry(inputs.tokens, snippets, before and before.combiner)
+        latents, latent_state = self.latent_model(self.hide(combined, hidden), snippets, before and before.latent)
         if isinstance(self.combiner, PriorityCombiner):
             combiner_state = self.combiner.remember(latents, snippets, combiner_state)
-        kept, numbers = torch.cat([state.latents, latents], dim=1), torch.cat([state.numbers, snippets], dim=1)
-        if (order := padding_first(numbers >= 0, 1)) is not None:
-            kept, numbers = kept.gather(1, order[:, :, None, None].expand_as(kept)), numbers.gather(1, order)
-        keep = self.sizes.context_snippets
+        known = torch.cat([state.numbers, snippets], dim=1)
+        rolling = Rolling(known, self.sizes.context_snippets)
         state = replace(
             state,
             count=state.count + real.sum(dim=1),
             combiner=combiner_state,
             latent=latent_state,
-            latents=kept[:, -keep:].clone(),
-            numbers=numbers[:, -keep:],
+            latents=rolling.of(torch.cat([state.latents, latents.to(state.latents)], dim=1)),
+            numbers=rolling.of(known, -1),
         )
+        latents, combined = in_order(None if order is None else order.argsort(dim=1), latents, combined)
         return latents, combined, state
 
-    def timed(self, inputs: Inputs | Tokenized, snippets: Tensor) -> tuple[Tensor, Tensor]:
+    def timed(self, inputs: Complete | Tokenized, snippets: Tensor) -> tuple[Tensor, Tensor | None]:
         """Complete inputs -> tokens (B, S, N, D) that carry their snippet's seconds, and their mask."""
         tokens, mask = self.tokenize(inputs)
-        seconds = snippets.clamp(min=0).double() * self.sizes.snippet_seconds
+        places = snippets.clamp(min=0)
         if self.sizes.clock == "now":  # a snippet is combined when it comes
-            seconds = torch.zeros_like(seconds)
-        return tokens + self.seconds(seconds_features(seconds, SECONDS_WIDTH).to(tokens)).unsqueeze(2), mask
+            places = torch.zeros_like(places)
+        features = seconds_features(places, self.sizes.snippet_seconds, SECONDS_WIDTH)
+        return tokens + self.seconds(features.to(tokens)).unsqueeze(2), mask
 
     def fuse(self, inputs: Inputs) -> Tensor:
         """What the combiner makes of each snippet by itself, (B, S, K, D): computed once, it takes the signals' place
         (`Fused`) wherever the same clip is watched again."""
         self._check_apart()
         inputs = inputs.complete(self.sizes, self.mask_tokens)
-        assert inputs.snippet_mask is not None
-        return self.combiner.fuse(*self.timed(inputs, inputs.snippet_mask.long()))
+        real = inputs.snippet_mask
+        assert real is not None
+        return self.combiner.fuse(*self.timed(inputs, real.long()))
 
     def _check_apart(self) -> None:
         alone = isinstance(self.combiner, LocalCombiner) and not isinstance(self.combiner, CausalCombiner)
@@ -169,13 +178,19 @@ class Encoder(nn.Module):
             hidden = torch.rand(combined.shape[:-1], device=combined.device) < self.sizes.mask_rate
         return torch.where(hidden.unsqueeze(-1), self.mask_tokens, combined)
 
-    def context(self, state: MirasolState) -> tuple[Tensor, Tensor]:
-        """What text attends to: (B, C, D) and its mask (B, C); C = snippets kept * K + R."""
+    def context(self, state: MirasolState, most: int | None = None) -> tuple[Tensor, Tensor]:
+        """What text attends to: (B, C, D) and its mask (B, C); C = `context_snippets` * K + R.
+
+        `most`: as no row has watched more snippets than that, C is made no longer than they need.
+        """
         per_snippet = self.sizes.combined
+        if most is not None and most < self.sizes.context_snippets:
+            first = self.sizes.context_snippets - most
+            state = replace(state, latents=state.latents[:, first:], numbers=state.numbers[:, first:])
         kept = rearrange(self.context_norm(state.latents), "b s k d -> b (s k) d") + self.kind_tokens[0]
         numbers = repeat(state.numbers, "b s -> b (s k)", k=per_snippet)
         mask = numbers >= 0
-        numbers, count = numbers.clamp(min=0).double(), state.count[:, None].double()
+        numbers, count = numbers.clamp(min=0), state.count[:, None]
         if (memory := state.combiner.memory) is not None:
             mask = torch.cat([mask, memory.written], dim=1)
             if isinstance(memory, PriorityState):  # it has a clock of its own
@@ -183,11 +198,18 @@ class Encoder(nn.Module):
                 recalled = self.combiner.recall(memory) + self.kind_tokens[1]
                 return torch.cat([self.in_time(kept, numbers, count), recalled], dim=1), mask
             kept = torch.cat([kept, self.memory_norm(memory.tokens) + self.kind_tokens[1]], dim=1)
-            numbers = torch.cat([numbers, memory.numbers], dim=1)
+            numbers = torch.cat([numbers << FINE, memory.numbers], dim=1)
+            return self.in_time(kept, numbers, count << FINE, FINE), mask
         return self.in_time(kept, numbers, count), mask
 
-    def in_time(self, tokens: Tensor, numbers: Tensor, count: Tensor) -> Tensor:
-        """Tokens (B, C, D) with the seconds of their snippets (B, C), by the clock of `Sizes.clock`; count (B, 1)."""
+    def in_time(self, tokens: Tensor, numbers: Tensor, count: Tensor, bits: int = 0) -> Tensor:
+        """Tokens (B, C, D) with the seconds of their snippets (B, C), by the clock of `Sizes.clock`; count (B, 1). Both
+        in units of 2**-bits."""
         places = count - numbers if self.sizes.clock == "now" else numbers
-        seconds = seconds_features(places * self.sizes.snippet_seconds, SECONDS_WIDTH)
-        return tokens + self.context_seconds(seconds.to(tokens))
+        features = seconds_features(places, self.sizes.snippet_seconds, SECONDS_WIDTH, bits)
+        return tokens + self.context_seconds(features.to(tokens))
+
+
+def in_order(order: Tensor | None, *values: Tensor | None) -> list[Any]:
+    """Each of `values` (B, S, ...) with its snippets in another order (B, S); None: as they are."""
+    return [value if order is None or value is None else pick(value, order) for value in values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from .embeddings import CHANNELS
 from .shapes import check_shape
-from .signals import SILENCE, column_mask, left_samples, snippet_pixels, snippet_spectrograms
+from .signals import SILENCE, as_floats, column_mask, left_samples, snippet_pixels, snippet_spectrograms
 from .sizes import Sizes
 from .snippets import Cut
 
@@ -20,7 +21,7 @@ from .snippets import Cut
 class Inputs:
     """What the encoder reads. Absent picture or sound: None for the batch, or false in the mask for a row.
 
-    pixel_values_videos  (B, S, F, C, H, W) float, about -2 to 2      frame_mask    (B, S, F) bool, real frames
+    pixel_values_videos  (B, S, F, C, H, W) float in -2..2, or uint8  frame_mask    (B, S, F) bool, real frames
     input_features       (B, S, M, L) float log-mel                   column_mask   (B, S, L) bool, real columns
     snippet_mask         (B, S) bool, false for the padding at the end of a shorter row
     """
@@ -31,11 +32,11 @@ class Inputs:
     column_mask: Tensor | None = None
     snippet_mask: Tensor | None = None
 
-    def complete(self, sizes: Sizes, like: Tensor) -> Inputs:
+    def complete(self, sizes: Sizes, like: Tensor) -> Complete:
         """Fills what is None or masked, so that every parameter takes part and nothing under a mask is ever read.
 
-        No picture becomes zeros, a frame missing in a snippet that has others its nearest neighbour; no sound, silence.
-        All goes to the device of `like`.
+        Missing pictures are zeros; a missing frame copies its nearest neighbour; missing sound is silence. All goes to
+        the device of `like`, pixels that are uint8 as they are. Nothing is read back from a device.
         """
         first = next((value for value in (self.pixel_values_videos, self.input_features) if value is not None), None)
         if first is None and self.snippet_mask is None:
@@ -67,20 +68,54 @@ class Inputs:
 
         def signal(name: str, axes: str) -> Tensor:
             given = checked(name, axes)
-            return like.new_zeros([lengths[axis] for axis in axes.split()]) if given is None else given.to(like)
+            if given is None:
+                return like.new_zeros([lengths[axis] for axis in axes.split()])
+            return given.to(like.device) if given.dtype == torch.uint8 else given.to(like)
 
         pixels = signal("pixel_values_videos", "B S F C H W")
         spectrogram = signal("input_features", "B S M L")
         snippet_mask = mask("snippet_mask", "B S", like)
         frame_mask = mask("frame_mask", "B S F", self.pixel_values_videos) & snippet_mask[..., None]
         column_mask = mask("column_mask", "B S L", self.input_features) & snippet_mask[..., None]
-        spectrogram = spectrogram.masked_fill(~column_mask.unsqueeze(2), SILENCE)
-        return Inputs(nearest_frames(pixels, frame_mask), frame_mask, spectrogram, column_mask, snippet_mask)
+        ordered = self.snippet_mask is None
+        seen = ordered and self.frame_mask is None and self.pixel_values_videos is not None
+        heard = ordered and self.column_mask is None and self.input_features is not None
+        pixels = pixels if seen else nearest_frames(pixels, frame_mask)
+        spectrogram = spectrogram if heard else spectrogram.masked_fill(~column_mask.unsqueeze(2), SILENCE)
+        return Complete(pixels, frame_mask, spectrogram, column_mask, snippet_mask, (seen, heard), ordered)
 
     def snippets(self, first: int, end: int) -> Inputs:
         """The snippets [first, end) of every row."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Inputs(**{name: None if value is None else value[:, first:end] for name, value in values.items()})
+        values = {name: getattr(self, name) for name in Inputs.__dataclass_fields__}
+        cut = {name: None if value is None else value[:, first:end] for name, value in values.items()}
+        return replace(self, **cut)
+
+
+@dataclass(frozen=True)
+class Complete(Inputs):
+    """Inputs with nothing missing and nothing to read under a mask: `complete` has been, once, on the host or later.
+
+    Pixels may be uint8, (pixel - 128) / 64 as floats: a quarter of the bytes on their way to a device. `whole` says
+    whether all of the picture and all of the sound is known to be real, so that attention needs no mask.
+    """
+
+    whole: tuple[bool, bool] = (False, False)
+    in_order: bool = True  # in each row, padding stands behind what is real
+
+    def complete(self, sizes: Sizes, like: Tensor) -> Complete:
+        """On the device of `like`, sound in its dtype; pixels too, where they are not uint8."""
+        assert self.pixel_values_videos is not None
+        assert self.input_features is not None
+        pixels, sound = self.pixel_values_videos, self.input_features
+        expected = ((sizes.frames, CHANNELS, sizes.height, sizes.width), (sizes.mels, sizes.columns))
+        for given, rest in zip((pixels, sound), expected, strict=True):
+            if given.shape[2:] != rest:
+                raise ValueError(f"expected (batch, snippets, {', '.join(map(str, rest))}), found {tuple(given.shape)}")
+        masks = (self.frame_mask, self.column_mask, self.snippet_mask)
+        frames, columns, snippets = (mask.to(like.device, non_blocking=True) for mask in masks if mask is not None)
+        kind = pixels.dtype if pixels.dtype == torch.uint8 else like.dtype
+        pixels, sound = pixels.to(like.device, kind, non_blocking=True), sound.to(like, non_blocking=True)
+        return Complete(pixels, frames, sound, columns, snippets, self.whole, self.in_order)
 
 
 @dataclass(frozen=True)
@@ -92,6 +127,7 @@ class Fused:
 
     tokens: Tensor
     snippet_mask: Tensor
+    in_order = True
 
     def complete(self, sizes: Sizes, like: Tensor) -> Fused:
         """In the dtype and on the device of `like`; `ValueError` for tokens of other sizes."""
@@ -120,6 +156,7 @@ class Tokenized:
     patches: Tensor
     patch_mask: Tensor
     snippet_mask: Tensor
+    in_order = True
 
     def complete(self, sizes: Sizes, like: Tensor) -> Tokenized:
         """In the dtype and on the device of `like`; `ValueError` for tokens of other sizes."""
@@ -139,16 +176,27 @@ class Tokenized:
         return Tokenized(*(value.to(like) if value.is_floating_point() else value for value in values))
 
 
+def normalised(pixels: Tensor | None, like: Tensor) -> Tensor:
+    """Pixels as the floats that tubes read, in the dtype of `like`; those that are floats already stay."""
+    assert pixels is not None
+    return as_floats(pixels, like.dtype) if pixels.dtype == torch.uint8 else pixels
+
+
 def nearest_frames(pixels: Tensor, mask: Tensor) -> Tensor:
     """(B, S, F, C, H, W), mask (B, S, F): a missing frame becomes the nearest real one of its snippet, the earlier of
-    two as near (as `signals.snippet_pixels` does); where a snippet has none, zeros."""
-    if bool(mask.all()):
-        return pixels
+    two as near (as `signals.snippet_pixels` does); where a snippet has none, mid-grey (zero as a float)."""
     places = torch.arange(mask.shape[-1], device=mask.device)
     distance = 2 * (places[:, None] - places).abs() + (places > places[:, None])
     chosen = distance.masked_fill(~mask.unsqueeze(-2), 3 * len(places)).argmin(dim=-1)
     filled = pixels.gather(2, chosen[..., None, None, None].expand_as(pixels))
-    return filled.masked_fill(~mask.any(dim=-1)[..., None, None, None, None], 0.0)
+    return filled.masked_fill(~mask.any(dim=-1)[..., None, None, None, None], nothing("", pixels))
+
+
+def nothing(name: str, like: Tensor) -> float:
+    """What stands for no signal: mid-grey (zero as a float) or silence; false in a mask."""
+    if name == "input_features":
+        return SILENCE
+    return 128 if like.dtype == torch.uint8 else 0
 
 
 def silence_before(sizes: Sizes) -> np.ndarray:
@@ -158,47 +206,53 @@ def silence_before(sizes: Sizes) -> np.ndarray:
 
 def snippet_inputs(
     frames: np.ndarray | Sequence[np.ndarray] | None, pieces: Cut, before: np.ndarray, sizes: Sizes
-) -> Inputs:
+) -> Complete:
     """Cut snippets as inputs (1, S, ...). `before` is the sound just before them, see `signals.left_samples`."""
     pixels, frame_mask = snippet_pixels([] if frames is None else frames, pieces.frames, sizes)
     spectrogram = snippet_spectrograms(pieces.waveform, before, sizes)
+    columns = column_mask(pieces.heard, sizes)
+    spectrogram = spectrogram.masked_fill(~columns.unsqueeze(1), SILENCE)
     real = torch.ones(1, len(pixels), dtype=torch.bool)
-    return Inputs(pixels[None], frame_mask[None], spectrogram[None], column_mask(pieces.heard, sizes)[None], real)
+    whole = bool(frame_mask.all()), bool(columns.all())
+    return Complete(pixels[None], frame_mask[None], spectrogram[None], columns[None], real, whole)
 
 
 def without(inputs: Inputs, *, picture: bool = False, sound: bool = False) -> Inputs:
     """The same inputs with picture or sound taken away."""
-    if picture:
-        assert inputs.pixel_values_videos is not None
-        assert inputs.frame_mask is not None
-        inputs = replace(
-            inputs,
-            pixel_values_videos=torch.zeros_like(inputs.pixel_values_videos),
-            frame_mask=torch.zeros_like(inputs.frame_mask),
-        )
-    if sound:
-        assert inputs.input_features is not None
-        assert inputs.column_mask is not None
-        inputs = replace(
-            inputs,
-            input_features=torch.zeros_like(inputs.input_features),
-            column_mask=torch.zeros_like(inputs.column_mask),
-        )
-    return inputs
+    gone = {"pixel_values_videos": "frame_mask"} if picture else {}
+    gone |= {"input_features": "column_mask"} if sound else {}
+    changed: dict[str, Any] = {}
+    for signal, mask in gone.items():
+        value = getattr(inputs, signal)
+        changed |= {
+            signal: torch.full_like(value, nothing(signal, value)),
+            mask: torch.zeros_like(getattr(inputs, mask)),
+        }
+    if isinstance(inputs, Complete):
+        changed["whole"] = (inputs.whole[0] and not picture, inputs.whole[1] and not sound)
+    return replace(inputs, **changed)
 
 
 def join_inputs(parts: Sequence[Inputs]) -> Inputs:
     """Clips of different lengths as one batch, padded at the end under false masks."""
     longest = max(part.snippet_mask.shape[1] for part in parts)  # type: ignore[union-attr]
+    complete = all(isinstance(part, Complete) for part in parts)
 
     def join(name: str) -> Tensor:
         values = []
         for part in parts:
             value = getattr(part, name)
             missing = longest - value.shape[1]
-            values.append(
-                torch.cat([value, value.new_zeros(1, missing, *value.shape[2:])], dim=1) if missing else value
-            )
+            if missing:
+                padding = value.new_full((1, missing, *value.shape[2:]), nothing(name, value))
+                value = torch.cat([value, padding], dim=1)
+            values.append(value)
         return torch.cat(values)
 
-    return Inputs(*(join(name) for name in Inputs.__dataclass_fields__))
+    joined = {name: join(name) for name in Inputs.__dataclass_fields__}
+    if not complete:
+        return Inputs(**joined)
+    ordered = all(part.in_order for part in parts)  # type: ignore[attr-defined]
+    even = all(part.snippet_mask.shape[1] == longest for part in parts)  # type: ignore[union-attr]
+    seen, heard = (even and all(part.whole[at] for part in parts) for at in range(2))  # type: ignore[attr-defined]
+    return Complete(**joined, whole=(seen, heard), in_order=ordered)

@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from .flops import PRESENCE, Work, forward_flops, optimizer_flops, training_flops
+from .flops import Work, forward_flops, optimizer_flops, training_flops
 from .footprint import activation_bytes, held
-from .layers import Cache
 from .mirasol import on_meta
 from .sizes import Sizes
-from .state import CombinerState, LatentState, MemoryState, MirasolState, PriorityState
+from .state import MirasolState
 
 # component -> the start of its parameters' names; the first that fits counts
 COMPONENTS = {
@@ -45,41 +43,8 @@ def count_components(model: nn.Module) -> dict[str, int]:
 
 
 def full_state(sizes: Sizes, batch: int = 1) -> MirasolState:
-    """The state of a stream that has run longer than anything is kept, on the meta device, at float32."""
-
-    def floats(*shape: int) -> Tensor:
-        return torch.empty(batch, *shape, device="meta")
-
-    def whole(*shape: int) -> Tensor:
-        return torch.empty(batch, *shape, dtype=torch.long, device="meta")
-
-    def caches(layers: int, positions: int) -> tuple[Cache, ...]:
-        shape = (sizes.av_heads, positions, sizes.head_width)
-        return tuple(Cache(floats(*shape), floats(*shape)) for _ in range(layers))
-
-    if sizes.combiner == "causal":
-        per_snippet = sum(sizes.viewed_tokens) + PRESENCE + sizes.combined
-        kept = (sizes.combiner_snippets - 1) * per_snippet
-        combiner = CombinerState(caches=caches(sizes.combiner_layers, kept), numbers=whole(kept))
-    elif sizes.memory:
-        numbers = torch.empty(batch, sizes.memory, dtype=torch.float64, device="meta")
-        written = torch.empty(batch, sizes.memory, dtype=torch.bool, device="meta")
-        memory = MemoryState(floats(sizes.memory, sizes.av_width), numbers, written)
-        if sizes.combiner == "priority":
-            memory = PriorityState(
-                memory.tokens, numbers, written, salience=floats(sizes.memory), ticks=numbers, clock=numbers[:, 0]
-            )
-        combiner = CombinerState(memory=memory)
-    else:
-        combiner = CombinerState()
-    before = sizes.latent_reach - 1
-    return MirasolState(
-        count=whole(),
-        combiner=combiner,
-        latent=LatentState(caches(sizes.latent_layers, before * sizes.combined), whole(before)),
-        latents=floats(sizes.context_snippets, sizes.combined, sizes.av_width),
-        numbers=whole(sizes.context_snippets),
-    )
+    """The state of a stream, of any length, on the meta device, at float32."""
+    return on_meta(sizes).encoder.start(batch)
 
 
 def inspect(sizes: Sizes, work: Work = Work(16)) -> dict[str, Any]:  # noqa: B008, a frozen value
@@ -89,7 +54,7 @@ def inspect(sizes: Sizes, work: Work = Work(16)) -> dict[str, Any]:  # noqa: B00
     components                 parameters by component, each counted once
     tokens_per_snippet         tokens of one snippet at each stage
     seconds_per_snippet        seconds
-    state_bytes                of a stream of any length, once it is longer than `context_snippets`, for one viewer
+    state_bytes                of a stream of any length, for one viewer
     work                       the clip that the operations are counted for
     forward_flops              floating point operations of its forward, by component
     training_flops             ... of forward and backward, and `recomputing_flops` with recomputation in blocks

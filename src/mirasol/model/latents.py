@@ -17,7 +17,7 @@ from .layers import Band, Block, Cache, layer_norm
 from .positions import rotary
 from .shapes import check_shape
 from .sizes import Sizes
-from .state import LatentState, padding_first
+from .state import LatentState, Rolling
 
 
 @fills_itself
@@ -33,26 +33,27 @@ class LatentModel(nn.Module):
         self.norm = layer_norm(sizes.av_width)
 
     def start(self, batch: int, like: Tensor) -> LatentState:
-        """The state before the first snippet: a cache of no positions for each block."""
-        empty = Cache.empty(batch, self.sizes.av_heads, self.sizes.head_width, like)
-        numbers = torch.empty(batch, 0, dtype=torch.long, device=like.device)
-        return LatentState((empty,) * len(self.blocks), numbers)
+        """The state before the first snippet: caches of their final size without anything real in them."""
+        kept, heads = self.sizes.latent_reach - 1, (self.sizes.av_heads, self.sizes.head_width)
+        caches = [Cache.blank(batch, heads[0], kept * self.sizes.combined, heads[1], like) for _ in self.blocks]
+        return LatentState(tuple(caches), torch.full((batch, kept), -1, dtype=torch.long, device=like.device))
 
-    def forward(self, combined: Tensor, snippets: Tensor, state: LatentState) -> tuple[Tensor, LatentState]:
-        """`snippets` (B, S): each snippet's number in its stream, -1 for padding."""
+    def forward(self, combined: Tensor, snippets: Tensor, state: LatentState | None) -> tuple[Tensor, LatentState]:
+        """`snippets` (B, S): each snippet's number in its stream, -1 for padding, which stands behind what is real. No
+        state: a new stream."""
         axes = check_shape("combined", combined, "B S K D", K=self.sizes.combined, D=self.sizes.av_width)
         check_shape("snippets", snippets, "B S", **axes)
         count, per_snippet = combined.shape[1:3]
         x = rearrange(combined, "b s k d -> b (s k) d")
-        known = torch.cat([state.numbers, snippets], dim=1)
+        known = snippets if state is None else torch.cat([state.numbers, snippets], dim=1)
         asking, asked = (repeat(numbers, "b s -> b (s k)", k=per_snippet) for numbers in (snippets, known))
         allowed = Band(asking, asked, self.sizes.latent_reach, per_snippet)
         turn = rotary(asking, self.sizes.head_width)
-        order = padding_first(known >= 0, per_snippet)
-        caches, last = [], self.sizes.latent_reach - 1
-        for block, cache in zip(self.blocks, state.caches, strict=True):
+        rolling, caches = Rolling(known, self.sizes.latent_reach - 1, per_snippet), []
+        nothing = Cache.empty(len(x), self.sizes.av_heads, self.sizes.head_width, x)
+        before = (nothing,) * len(self.blocks) if state is None else state.caches
+        for block, cache in zip(self.blocks, before, strict=True):
             x, (cache, _) = block(x, mask=allowed, caches=(cache, None), turn=turn)
-            caches.append(cache.keep_last(last * per_snippet, order))
-        known = known if (order := padding_first(known >= 0, 1)) is None else known.gather(1, order)
-        numbers = known[:, max(0, known.shape[1] - last) :]
-        return rearrange(self.norm(x), "b (s k) d -> b s k d", s=count), LatentState(tuple(caches), numbers)
+            caches.append(rolling.cache(cache))
+        latents = rearrange(self.norm(x), "b (s k) d -> b s k d", s=count)
+        return latents, LatentState(tuple(caches), rolling.of(known, -1))

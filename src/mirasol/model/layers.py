@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -52,18 +51,12 @@ class Cache:
         """A cache with these positions after the others; this one stays as it is."""
         return Cache(torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2))
 
-    def keep_last(self, positions: int, order: Tensor | None = None) -> Cache:
-        """The last `positions`, in storage of their own, after `order` (B, C) of `state.padding_first`."""
-        keys, values = self.keys, self.values
-        if order is not None:
-            index = order[:, None, :, None].expand_as(keys)
-            keys, values = keys.gather(2, index), values.gather(2, index)
-        if (start := keys.shape[2] - positions) > 0:  # a slice alone would hold on to all that was left behind
-            keys, values = keys[:, :, start:].clone(), values[:, :, start:].clone()
-        return Cache(keys, values)
+    @classmethod
+    def blank(cls, batch: int, heads: int, positions: int, head_width: int, like: Tensor) -> Cache:
+        """Room for so many positions, none of which is real yet."""
+        return cls(*(like.new_zeros(batch, heads, positions, head_width) for _ in range(2)))
 
 
-@dataclass(frozen=True)
 class Band:
     """Who may look at whom, by snippet numbers: `asking` (B, Q) at `asked` (B, C), -1 is padding.
 
@@ -77,15 +70,15 @@ class Band:
                       3      x x x
                       4        x x x
 
-    The last Q positions asked are those that ask, in the same order, `step` of them per snippet; the last of a snippet
-    is masked only where the whole snippet is. Where the real snippets of a row follow each other, a query needs only
-    the positions around it: then a long call costs as much as its length, not as its square.
+    The last Q positions asked are those that ask, in the same order, `step` of them per snippet. The real snippets of a
+    row follow each other (padding stands before and behind them, see `state.real_first`), so a query needs only the
+    positions around it: a long call costs as much as its length, not as its square.
     """
 
-    asking: Tensor
-    asked: Tensor
-    reach: int
-    step: int
+    def __init__(self, asking: Tensor, asked: Tensor, reach: int, step: int) -> None:
+        self.asking, self.asked, self.reach, self.step = asking, asked, reach, step
+        # `spans` with the mask of each, made once for all blocks.
+        self.parts = [(some, seen, self.dense(some, seen)) for some, seen in self.spans()]
 
     def dense(self, queries: slice = slice(None), keys: slice = slice(None)) -> Tensor:
         """As a mask (B, 1, Q, C), or a part of it."""
@@ -93,18 +86,9 @@ class Band:
         distance = asking.unsqueeze(-1) - asked.unsqueeze(-2)
         return ((distance >= 0) & (distance < self.reach) & (asked >= 0).unsqueeze(-2)).unsqueeze(1)
 
-    @cached_property
-    def parts(self) -> list[tuple[slice, slice, Tensor]]:
-        """`spans` with the mask of each, made once for all blocks."""
-        return [(some, seen, self.dense(some, seen)) for some, seen in self.spans()]
-
     def spans(self) -> Iterator[tuple[slice, slice]]:
         """Groups of `reach` snippets that ask, each with all the positions that they may look at."""
         count, before = self.asking.shape[1], self.asked.shape[1] - self.asking.shape[1]
-        real = (self.asked[:, self.step - 1 :: self.step] >= 0).long()
-        if bool(((real[:, 1:] > real[:, :-1]).sum(dim=1) + real[:, 0] > 1).any()):  # padding between real snippets
-            yield slice(0, count), slice(0, before + count)
-            return
         group, back = self.reach * self.step, (self.reach - 1) * self.step
         for first in range(0, count, group):
             end = min(first + group, count)

@@ -39,7 +39,7 @@ from .initialising import fills_itself
 from .layers import Attention, Block, Mlp, layer_norm
 from .shapes import check_shape
 from .sizes import Sizes
-from .state import CombinerState, MemoryState
+from .state import FINE, CombinerState, MemoryState
 
 
 @fills_itself
@@ -146,7 +146,7 @@ def make_machine(sizes: Sizes, layers: int, inputs: int) -> TokenTuringMachine:
 def empty_memory(sizes: Sizes, batch: int, like: Tensor) -> CombinerState:
     """The state before the first snippet: zeros, as in the official module."""
     tokens = like.new_zeros(batch, sizes.memory, sizes.av_width)
-    numbers = torch.zeros(batch, sizes.memory, dtype=torch.float64, device=like.device)
+    numbers = torch.zeros(batch, sizes.memory, dtype=torch.long, device=like.device)
     written = torch.zeros(batch, sizes.memory, dtype=torch.bool, device=like.device)
     return CombinerState(memory=MemoryState(tokens, numbers, written))
 
@@ -172,10 +172,10 @@ def after_write(old: MemoryState, tokens: Tensor, weights: Tensor, number: Tenso
     """The memory after a write, where the row's snippet is real. `weights` (B, R, R+N+K) says what went where;
     what came from a memory not yet written counts as coming from this snippet."""
     real, kept = number >= 0, old.tokens.shape[1]
-    now = number.double()
-    before = torch.where(old.written, old.numbers, now[:, None])
-    share = weights[:, :, :kept].double()
-    numbers = (share * before[:, None, :]).sum(-1) + (1 - share.sum(-1)) * now[:, None]
+    now = (number << FINE)[:, None]
+    weights = weights if weights.dtype == torch.float64 else weights.float()
+    ago = torch.where(old.written, now - old.numbers, 0).to(weights)
+    numbers = (now - (weights[:, :, :kept] * ago[:, None, :]).sum(-1).round().long()).clamp(min=0)
     return MemoryState(
         torch.where(real[:, None, None], tokens, old.tokens),
         torch.where(real[:, None], numbers, old.numbers),
@@ -197,9 +197,10 @@ class TuringCombiner(nn.Module):
         return empty_memory(self.sizes, batch, like)
 
     def forward(
-        self, tokens: Tensor, mask: Tensor, snippets: Tensor, state: CombinerState
+        self, tokens: Tensor, mask: Tensor | None, snippets: Tensor, state: CombinerState | None
     ) -> tuple[Tensor, CombinerState]:
         """(B, S, N, D), (B, S, N), (B, S) -> combined (B, S, K, D), state; padding leaves its row untouched."""
+        state = state or self.start(len(tokens), self.machine.process_positions.detach())
         return unroll(self.machine, tokens, mask, snippets, state)
 
 
@@ -218,6 +219,7 @@ class LocalTuringCombiner(LocalCombiner):
         """An empty memory."""
         return empty_memory(self.sizes, batch, like)
 
-    def carry(self, fused: Tensor, snippets: Tensor, state: CombinerState) -> tuple[Tensor, CombinerState]:
+    def carry(self, fused: Tensor, snippets: Tensor, state: CombinerState | None) -> tuple[Tensor, CombinerState]:
         """Fused snippets (B, S, K, D) -> the machine's outputs (B, S, K, D), state."""
+        state = state or self.start(len(fused), self.query_tokens.detach())
         return unroll(self.machine, fused, None, snippets, state)

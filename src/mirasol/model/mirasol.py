@@ -53,17 +53,33 @@ class Output:
     state: MirasolState | None = None
 
 
+def target_places(labels: Tensor) -> Tensor:
+    """Which of the positions (B * (T - 1)) that predict the next id have a target in `labels` (B, T): (n,) int64.
+
+    Reads the labels, so call it where they are made, on the host; `text_loss` then makes no logits beside those.
+    """
+    return (labels[:, 1:] != IGNORE).flatten().nonzero()[:, 0]
+
+
 def text_loss(
-    lm_head: nn.Module, hidden: Tensor, labels: Tensor, count: Tensor | None = None, *, chunk: int = CHUNK
+    lm_head: nn.Module,
+    hidden: Tensor,
+    labels: Tensor,
+    count: Tensor | None = None,
+    *,
+    places: Tensor | None = None,
+    chunk: int = CHUNK,
 ) -> Tensor:
-    """Cross-entropy of the next id; logits are made only where a label counts. labels (B, T), IGNORE = no target.
+    """Cross-entropy of the next id. labels (B, T), IGNORE = no target; `places`: see `target_places` (None: logits are
+    made everywhere, as nothing is read back from the device to find out where they count).
 
     `count`: divide by this number of targets instead of the batch's own (gradient accumulation). More than `chunk`
     targets are looked at so many at a time, and their logits made again in the backward: at no time are there more.
     """
     targets = labels[:, 1:]
-    counts = targets != IGNORE
-    asked, wanted = hidden[:, :-1][counts], targets[counts]
+    asked, wanted = hidden[:, :-1].flatten(0, 1), targets.flatten()
+    if places is not None:
+        asked, wanted = asked[places], wanted[places]
     total = 0 * hidden.float().sum()
     # Without a target there is one empty chunk: the output layer takes part in every step.
     for first in range(0, max(1, len(wanted)), chunk):
@@ -72,13 +88,13 @@ def text_loss(
             total = total + checkpoint(summed_loss, lm_head, asked[part], wanted[part], use_reentrant=False)
         else:
             total = total + summed_loss(lm_head, asked[part], wanted[part])
-    count = counts.sum() if count is None else count
+    count = (targets != IGNORE).sum() if count is None else count
     return total / torch.where(count > 0, count, 1)
 
 
 def summed_loss(lm_head: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy in float32 of hidden (n, D) against targets (n), summed."""
-    return F.cross_entropy(lm_head(hidden).float(), targets, reduction="sum")
+    return F.cross_entropy(lm_head(hidden).float(), targets, ignore_index=IGNORE, reduction="sum")
 
 
 def loss_counts(inputs: Inputs | Tokenized | Fused, labels: Tensor) -> Tensor:
@@ -89,7 +105,16 @@ def loss_counts(inputs: Inputs | Tokenized | Fused, labels: Tensor) -> Tensor:
     counts to `Mirasol.forward`, the mean of their losses and gradients is that of one batch that holds them all.
     """
     counts = [(labels[:, 1:] != IGNORE).sum(), *(mask.sum() for mask in compared(inputs))]
-    return torch.stack([*counts, torch.tensor(len(inputs.snippet_mask), device=labels.device)]).float()  # type: ignore[arg-type]
+    clips = labels.new_full((), len(inputs.snippet_mask))  # type: ignore[arg-type]
+    return torch.stack([*counts, clips]).float()
+
+
+@torch.no_grad()
+def spread_of(combined: Tensor, real: Tensor) -> Tensor:
+    """Deviation of the combined tokens (B, S, K, D) over the real snippets (B, S), mean over tokens and values."""
+    share = (real / real.sum().clamp(min=1))[..., None, None]
+    mean = (combined * share).sum(dim=(0, 1))
+    return ((combined - mean).square() * share).sum(dim=(0, 1)).sqrt().mean()
 
 
 @fills_itself
@@ -117,21 +142,24 @@ class Mirasol(nn.Module):
         state: MirasolState | None = None,
         counts: Tensor | None = None,
         hidden: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> Output:
         """ids (B or more, T); `rows` says which clip of the batch each row of text belongs to (default: one each).
 
         `counts`: what the losses are divided by, where a step has more than this batch; see `loss_counts`.
-        `hidden` (B, S, K): which combined tokens are masked in training; None: a random share.
+        `hidden` (B, S, K): which combined tokens are masked in training; None: a random share. `places`: see
+        `target_places`.
         """
         inputs = inputs.complete(self.sizes, self.encoder.mask_tokens)
+        most = inputs.snippet_mask.shape[1] if state is None else None  # type: ignore[union-attr]
         latents, combined, state = self.encoder(inputs, state, hidden)
-        context, mask = self.encoder.context(state)
+        context, mask = self.encoder.context(state, most)
         if rows is not None:
             context, mask = context[rows], mask[rows]
         decoded, _ = self.decoder(ids, context, mask, text_mask=text_mask)
         if labels is None:
             return Output(logits=self.lm_head(decoded), state=state)
-        text = text_loss(self.lm_head, decoded, labels, None if counts is None else counts[0])
+        text = text_loss(self.lm_head, decoded, labels, None if counts is None else counts[0], places=places)
         return self.losses(text, latents, combined, inputs, state, counts)
 
     def losses(
@@ -154,8 +182,7 @@ class Mirasol(nn.Module):
             rows = None if counts is None else counts[4]
             effort = self.encoder.combiner.effort(latents, inputs.snippet_mask, rows)
             loss = loss + sizes.effort_weight * effort
-        spread = combined.detach()[inputs.snippet_mask].std(dim=0, correction=0).mean().nan_to_num()
-        return Output(None, loss, text, latent, video, audio, effort, spread, state)
+        return Output(None, loss, text, latent, video, audio, effort, spread_of(combined, inputs.snippet_mask), state)
 
     @torch.no_grad()
     def generate(

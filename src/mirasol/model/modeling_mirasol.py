@@ -142,14 +142,16 @@ class MirasolEncoder(Encoder):
         column_mask: Tensor | None = None,
         snippet_mask: Tensor | None = None,
         state: MirasolState | None = None,
+        inputs: Inputs | None = None,
         return_dict: bool = True,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
     ) -> MirasolEncoderOutput:
-        """See `Inputs` for the shapes; either modality may be None. generate() gives the last three, unused."""
-        inputs = Inputs(pixel_values_videos, frame_mask, input_features, column_mask, snippet_mask)
-        latents, combined, state = super().forward(inputs, state)
-        context, mask = self.context(state)
+        """See `Inputs` for the shapes; either modality may be None. `inputs` take the place of all five. generate()
+        gives the last three, unused."""
+        inputs = inputs or Inputs(pixel_values_videos, frame_mask, input_features, column_mask, snippet_mask)
+        before, (latents, combined, state) = state, super().forward(inputs, state)
+        context, mask = self.context(state, latents.shape[1] if before is None else None)
         return MirasolEncoderOutput(context, mask, latents, combined, state)
 
 
@@ -242,7 +244,7 @@ class MirasolForConditionalGeneration(MirasolPreTrainedModel, GenerationMixin):
         if encoder_outputs is None:
             inputs = Inputs(pixel_values_videos, frame_mask, input_features, column_mask, snippet_mask)
             inputs = inputs.complete(self.sizes, self.encoder.mask_tokens)
-            encoder_outputs = self.encoder(**vars(inputs))
+            encoder_outputs = self.encoder(inputs=inputs)
         watched = self.select(encoder_outputs, rows)
         if past_key_values is None and (use_cache or (use_cache is None and labels is None and not self.training)):
             past_key_values = EncoderDecoderCache(DynamicCache(), DynamicCache())

@@ -29,7 +29,7 @@ from .layers import Attention, Mlp, layer_norm
 from .positions import seconds_features
 from .shapes import check_shape
 from .sizes import Sizes
-from .state import CombinerState, PriorityState
+from .state import FINE, CombinerState, PriorityState
 
 STAMP_WIDTH = 32
 LEAST = 0.1  # salience below this does not move the clock: a day of dull seconds leaves no trace
@@ -56,7 +56,7 @@ class PriorityCombiner(LocalCombiner):
         slots = self.sizes.memory
 
         def times() -> Tensor:  # each in storage of its own, so that a state can be saved before its first snippet
-            return torch.zeros(batch, slots, dtype=torch.float64, device=like.device)
+            return torch.zeros(batch, slots, device=like.device, dtype=torch.long)
 
         return CombinerState(
             memory=PriorityState(
@@ -92,8 +92,8 @@ class PriorityCombiner(LocalCombiner):
 
     def recall(self, memory: PriorityState) -> Tensor:
         """The slots as text sees them, (B, R, D)."""
-        ago = memory.clock[:, None] - memory.ticks
-        stamps = [seconds_features(time, STAMP_WIDTH).to(memory.tokens) for time in (memory.ticks, ago)]
+        times = (memory.ticks, memory.clock[:, None] - memory.ticks)
+        stamps = [seconds_features(time, 1.0, STAMP_WIDTH, FINE).to(memory.tokens) for time in times]
         salience = memory.salience.unsqueeze(-1)
         stamp = self.recall_stamp(torch.cat([*stamps, salience], dim=-1))
         return salience * self.recall_norm(memory.tokens) + stamp
@@ -103,13 +103,13 @@ def keep(memory: PriorityState, tokens: Tensor, salience: Tensor, snippets: Tens
     """The memory after the snippets (B, S): of old slots and new candidates the most salient, in the order of time."""
     slots, real = memory.tokens.shape[1], snippets >= 0
     salience = torch.where(real, salience, 0.0)
-    ticks = torch.where(salience < LEAST, 0.0, salience).detach().double()
+    ticks = torch.where(salience < LEAST, 0.0, salience * 2**FINE).detach().round().long()
     elapsed = memory.clock[:, None] + ticks.cumsum(dim=1)
     written = torch.cat([memory.written, real], dim=1)
-    numbers = torch.cat([memory.numbers, snippets.double()], dim=1)
+    numbers = torch.cat([memory.numbers, snippets << FINE], dim=1)
     worth = torch.cat([memory.salience, salience], dim=1)
     best = torch.where(written, worth.detach(), -1.0).argsort(dim=1, descending=True, stable=True)[:, :slots]
-    places = torch.where(written, numbers, -1.0).gather(1, best)
+    places = torch.where(written, numbers, -1).gather(1, best)
     best = best.gather(1, places.argsort(dim=1, stable=True))  # empty slots first, then the oldest
     everything = torch.cat([memory.tokens, tokens], dim=1)
     there = written.gather(1, best)

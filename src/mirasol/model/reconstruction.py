@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from .embeddings import CHANNELS, Patches
 from .initialising import fills_itself
-from .inputs import Fused, Inputs, Tokenized
+from .inputs import Fused, Inputs, Tokenized, normalised
 from .layers import Block, Mlp, layer_norm
-from .positions import patch_positions, sincos
+from .positions import on_device, patch_positions, sincos
 from .shapes import check_shape
 from .sizes import Sizes
 
@@ -73,12 +73,12 @@ class Reconstruction(nn.Module):
         batch, sizes = check_shape("latents", latents, "B S K D", D=self.sizes.av_width)["B"], self.sizes
         if not (sizes.reconstruct_video or sizes.reconstruct_audio):
             return None, None
-        queries, split = [], [0, 0]
+        queries, split, device = [], [0, 0], str(latents.device)
         if sizes.reconstruct_video:
-            queries.append(small_positions(sizes).to(latents) + self.video_tokens)
+            queries.append(on_device(small_positions, device, sizes).to(latents) + self.video_tokens)
             split[0] = len(queries[-1])
         if sizes.reconstruct_audio:
-            queries.append(patch_positions(sizes).to(latents) + self.audio_tokens)
+            queries.append(on_device(patch_positions, device, sizes).to(latents) + self.audio_tokens)
             split[1] = len(queries[-1])
         context = rearrange(latents, "b s k d -> (b s) k d")
         x = repeat(torch.cat(queries), "p d -> n p d", n=len(context))
@@ -113,7 +113,7 @@ class Reconstruction(nn.Module):
             zero = zero + 0 * sum(parameter.sum() for parameter in self.parameters())
             return latent, zero, zero
         video, audio = self(latents)
-        small = small_frames(inputs.pixel_values_videos, self.sizes)
+        small = small_frames(normalised(inputs.pixel_values_videos, latents), self.sizes)
         return (
             latent,
             zero if video is None else compare(video, small, seen, over[1]),

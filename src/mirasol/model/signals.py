@@ -94,7 +94,7 @@ def letterbox(frame: np.ndarray, height: int, width: int) -> np.ndarray:
 def snippet_pixels(
     frames: np.ndarray | Sequence[np.ndarray], chosen: np.ndarray, sizes: Sizes
 ) -> tuple[Tensor, Tensor]:
-    """Frames (n, h, w, 3) and the choice (S, F) of each snippet -> pixels (S, F, C, H, W) in -2..2 and mask (S, F).
+    """Frames (n, h, w, 3) and the choice (S, F) of each snippet -> pixels (S, F, C, H, W) uint8 and mask (S, F).
 
     A missing frame inside a snippet that has others is filled with its nearest neighbour, and stays marked as missing.
     """
@@ -108,5 +108,9 @@ def snippet_pixels(
             if index not in scaled:
                 scaled[index] = letterbox(frames[index], sizes.height, sizes.width)
             pixels[snippet, frame] = scaled[index]
-    tensor = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).contiguous().float() / 64 - 2
-    return tensor, torch.from_numpy(chosen >= 0)
+    return torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).contiguous(), torch.from_numpy(chosen >= 0)
+
+
+def as_floats(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 pixels -> (pixel - 128) / 64, in -2..2; exact in every dtype with 8 bits."""
+    return pixels.to(dtype) / 64 - 2

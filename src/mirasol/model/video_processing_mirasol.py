@@ -18,7 +18,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from .embeddings import CHANNELS
 from .feature_extraction_mirasol import check_count, check_seconds, check_tensors, clip_snippets, per_clip, plain, stack
-from .signals import snippet_pixels
+from .signals import as_floats, snippet_pixels
 from .sizes import Sizes
 from .snippets import cut
 
@@ -119,7 +119,8 @@ class MirasolVideoProcessor(BaseImageProcessor):
             number = clip_snippets(sizes, origin, last) if number is None else number
             check_count(sizes, number)
             pieces = cut(sizes, origin=origin, first=0, count=number, frame_times=shown, picture_end=last)
-            parts.append(snippet_pixels(clip, pieces.frames, sizes))
+            pixels, mask = snippet_pixels(clip, pieces.frames, sizes)
+            parts.append((as_floats(pixels), mask))
         return BatchFeature(stack(parts, self.model_input_names, [number or 0 for number in wanted]))
 
 

@@ -37,15 +37,17 @@ class Vit(nn.Module):
         )
         self.norm = layer_norm(sizes.av_width, sizes.vit_eps)
 
-    def forward(self, tokens: Tensor, mask: Tensor, modality: int) -> Tensor:
-        """`modality` is PICTURE or SOUND. Tokens under a false mask influence nothing; what comes out there is junk."""
+    def forward(self, tokens: Tensor, mask: Tensor | None, modality: int) -> Tensor:
+        """`modality` is PICTURE or SOUND. Tokens under a false mask (None: all real) influence nothing; what comes out
+        there is junk."""
         axes = check_shape("tokens", tokens, "B N D", D=self.modality_tokens.shape[1])
-        check_shape("mask", mask, "B N", **axes)
+        if mask is not None:
+            check_shape("mask", mask, "B N", **axes)
         x = tokens + self.modality_tokens[modality]
         if self.extra:
             x = torch.cat([repeat(self.extra_tokens, "e d -> b e d", b=len(x)), x], dim=1)
-            mask = torch.cat([mask.new_ones(len(x), self.extra), mask], dim=1)
-        keys = None if bool(mask.all()) else rearrange(mask, "b n -> b 1 1 n")
+            mask = None if mask is None else torch.cat([mask.new_ones(len(x), self.extra), mask], dim=1)
+        keys = None if mask is None else rearrange(mask, "b n -> b 1 1 n")
         x = self.pre_norm(x)
         for block in self.blocks:
             x, _ = block(x, mask=keys)

@@ -32,7 +32,7 @@ from mirasol.data.toybox import toybox_tokenizer
 from mirasol.model.decoder import Decoder
 from mirasol.model.encoder import Encoder
 from mirasol.model.initialising import building, initialise_all
-from mirasol.model.inputs import Inputs, Tokenized
+from mirasol.model.inputs import Complete, Tokenized
 from mirasol.model.latents import LatentModel
 from mirasol.model.layers import Block, Cache
 from mirasol.model.mirasol import Mirasol
@@ -84,14 +84,14 @@ class WholeLatents(LatentModel):
     """Every snippet of a call sees every other: the clip at once, without the arrow of time. No stream can be followed
     with it, and there is no next snippet to predict (`latent_weight` must be 0)."""
 
-    def forward(self, combined: Tensor, snippets: Tensor, state: LatentState) -> tuple[Tensor, LatentState]:
+    def forward(self, combined: Tensor, snippets: Tensor, state: LatentState | None) -> tuple[Tensor, LatentState]:
         count, per_snippet = combined.shape[1:3]
         seen = repeat(snippets >= 0, "b s -> b 1 1 (s k)", k=per_snippet)
         turn = rotary(repeat(snippets, "b s -> b (s k)", k=per_snippet), self.sizes.head_width)
         x = rearrange(combined, "b s k d -> b (s k) d")
         for block in self.blocks:
             x, _ = block(x, mask=seen, turn=turn)
-        return rearrange(self.norm(x), "b (s k) d -> b s k d", s=count), state
+        return rearrange(self.norm(x), "b (s k) d -> b s k d", s=count), state or self.start(len(combined), combined)
 
 
 class WholeEncoder(Encoder):
@@ -103,8 +103,8 @@ class WholeEncoder(Encoder):
 class UntimedEncoder(Encoder):
     """What text attends to does not say when it was."""
 
-    def in_time(self, tokens: Tensor, numbers: Tensor, count: Tensor) -> Tensor:
-        return super().in_time(tokens, 0 * numbers, 0 * count)
+    def in_time(self, tokens: Tensor, numbers: Tensor, count: Tensor, bits: int = 0) -> Tensor:
+        return super().in_time(tokens, 0 * numbers, 0 * count, bits)
 
 
 def masked(tokens: Tensor, with_token: Tensor, rate: float) -> Tensor:
@@ -116,7 +116,7 @@ def masked(tokens: Tensor, with_token: Tensor, rate: float) -> Tensor:
 class InputMaskedEncoder(Encoder):
     """Masks what goes into the combiner, instead of what comes out of it, at the rate of 0.25."""
 
-    def timed(self, inputs: Inputs | Tokenized, snippets: Tensor) -> tuple[Tensor, Tensor]:
+    def timed(self, inputs: Complete | Tokenized, snippets: Tensor) -> tuple[Tensor, Tensor | None]:
         tokens, mask = super().timed(inputs, snippets)
         return (masked(tokens, self.mask_tokens, 0.25) if self.training else tokens), mask
 
@@ -124,10 +124,10 @@ class InputMaskedEncoder(Encoder):
 class LatentMaskedEncoder(Encoder):
     """Masks the latents that text looks at, instead of the combined tokens, at the rate of 0.25."""
 
-    def context(self, state: MirasolState) -> tuple[Tensor, Tensor]:
+    def context(self, state: MirasolState, most: int | None = None) -> tuple[Tensor, Tensor]:
         if self.training:
             state = replace(state, latents=masked(state.latents, self.mask_tokens, 0.25))
-        return super().context(state)
+        return super().context(state, most)
 
 
 class PrefixDecoder(Decoder):

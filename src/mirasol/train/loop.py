@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from mirasol.data.examples import Batch
-from mirasol.model.mirasol import Mirasol, count_parameters, loss_counts, with_weights
+from mirasol.model.mirasol import Mirasol, count_parameters, loss_counts, target_places, with_weights
 from mirasol.model.sizes import Sizes
 from mirasol.model.state import MirasolState
 
@@ -245,24 +246,19 @@ def begin(run: Run, here: World, say: Callable[[str], None]) -> Learner:
 
 
 def draw(batches: Iterator[Batch], here: World, run: Run, meter: Meter, words: Words) -> Batch:
-    """The next batch, complete and on the device; waiting for it is counted."""
+    """The next batch, complete, on the host until it is used; waiting for it is counted."""
     before = time.monotonic()
     batch = next(batches)
     meter.waited += time.monotonic() - before
     meter.take(batch)
     words.take(batch)
-    like = torch.empty(0, device=here.device)
-    ids, labels, mask, rows = (
-        value.to(here.device) for value in (batch.ids, batch.labels, batch.text_mask, batch.rows)
-    )
-    inputs = batch.inputs.complete(run.sizes, like)
-    return Batch(inputs, ids, labels, mask, rows, batch.first, batch.seeds, batch.names)
+    return replace(batch, inputs=batch.inputs.complete(run.sizes, torch.empty(0)))
 
 
 def agree(drawn: list[Batch], here: World, stop: bool, due: bool) -> tuple[Tensor, bool, bool]:
     """What the losses of a step are divided by (see `loss_counts`), the mean over its batches and over all processes;
     whether one of them wants to stop after it, and whether one wants a checkpoint."""
-    counts = torch.stack([loss_counts(batch.inputs, batch.labels) for batch in drawn]).mean(dim=0)
+    counts = torch.stack([loss_counts(batch.inputs, batch.labels) for batch in drawn]).mean(dim=0).to(here.device)
     agreed = here.mean(torch.cat([counts, counts.new_tensor([float(stop), float(due)])]))
     return agreed[:-2], bool(agreed[-2] > 0), bool(agreed[-1] > 0)
 
@@ -275,9 +271,24 @@ def forward(
     seeds = batch.seeds
     if seeds is None:
         seeds = torch.arange(len(batch.inputs.snippet_mask)) * here.ranks + here.rank
-    hidden = hidden_tokens(seeds, step, batch.inputs.snippet_mask.shape[1], run.sizes).to(here.device)
+    hidden = hidden_tokens(seeds, step, batch.inputs.snippet_mask.shape[1], run.sizes)
+    texts = (batch.ids, batch.labels, batch.text_mask, batch.rows, hidden, target_places(batch.labels))
+    ids, labels, mask, rows, hidden, places = (carried_to(here.device, value) for value in texts)
+    signals = {field.name: getattr(batch.inputs, field.name) for field in fields(batch.inputs)}
+    on_host = {name: pinned(here.device, value) for name, value in signals.items() if isinstance(value, Tensor)}
+    inputs = replace(batch.inputs, **on_host).complete(run.sizes, torch.empty(0, device=here.device))
     with torch.autocast(here.device.type, torch.bfloat16, enabled=run.bfloat16):
-        return model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, state, counts, hidden)
+        return model(inputs, ids, labels, mask, rows, state, counts, hidden, places)
+
+
+def pinned(device: torch.device, value: Tensor) -> Tensor:
+    """In memory from which a GPU copies while it computes."""
+    return value.pin_memory() if device.type == "cuda" and value.device.type == "cpu" else value
+
+
+def carried_to(device: torch.device, value: Tensor) -> Tensor:
+    """A tensor on its way to the device; nothing waits for it."""
+    return pinned(device, value).to(device, non_blocking=True)
 
 
 def hidden_tokens(seeds: Tensor, step: int, snippets: int, sizes: Sizes) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirasol.inference.engine import Engine, Looked, Options, Request
 from mirasol.model.embeddings import CHANNELS
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
@@ -156,3 +157,29 @@ def tool(name: str) -> ModuleType:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class Numbers:
+    """What the engine asks of a text, for models whose ids mean nothing."""
+
+    pad = 0
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(f"{number}," for number in ids)
+
+
+def looked_at(model: Mirasol, context: Tensor, mask: Tensor) -> Looked:
+    """A context as the engine looks at it."""
+    return Looked(context, mask, model.decoder.look(context, mask))
+
+
+def greedy(
+    model: Mirasol, context: Tensor, mask: Tensor, prompts: Sequence[Sequence[int]], *, end: int = -1, most: int = 64
+) -> list[list[int]]:
+    """Ids of greedy answers by the engine; prompt n is put to row n of the context."""
+    requests = [Request(row, prompt) for row, prompt in enumerate(prompts)]
+    engine = Engine(model, Numbers(end))  # type: ignore[arg-type]
+    return [list(one.ids) for one in engine.answer(looked_at(model, context, mask), requests, Options(most))]

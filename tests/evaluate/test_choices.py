@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from helpers import looked_at
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.evaluate.choices import best, by_rule, option_scores
+from mirasol.inference.engine import Engine
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import PRESETS
 from mirasol.model.text import Text
@@ -25,7 +27,7 @@ def test_scores_are_sums_of_token_log_probabilities(seeds: int) -> None:
         (0, None, ["red", "blue"]),
         (2, "how many things are there in the whole room?", ["two"]),
     ]
-    found = option_scores(model, text, context, mask, asked)
+    found = option_scores(Engine(model, text), looked_at(model, context, mask), asked)
     for (row, question, options), scores in zip(asked, found, strict=True):
         for option, (value, count) in zip(options, scores, strict=True):
             ids, expected = text.prompt(question), 0.0

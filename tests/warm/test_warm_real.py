@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, Dinov2Model
 
-from helpers import difference, random_inputs
+from helpers import difference, greedy, random_inputs
 from mirasol.model.inputs import Inputs
 from mirasol.model.signals import snippet_pixels
 from mirasol.model.sizes import PRESETS
@@ -49,7 +49,7 @@ def test_stories15m(seeds: int) -> None:
     _, _, state = model.encoder(random_inputs(model.sizes, 1, 3))
     context, look = model.encoder.context(state)
     story = original.generate(ids, do_sample=False, max_new_tokens=60, pad_token_id=0)[0, ids.shape[1] :].tolist()
-    assert model.generate(context, look, ids, torch.ones_like(ids).bool(), end=2, most=60)[0] == [story]
+    assert greedy(model, context, look, ids.tolist(), end=2, most=60) == [story]
     assert "Spot" in tokenizer.decode(story)
 
 
@@ -66,7 +66,7 @@ def test_smollm2_from_gguf() -> None:
     context = torch.zeros(1, sizes.context_tokens, sizes.av_width)
     found = joined.model.lm_head(joined.model.decoder(ids, context, look)[0])
     assert difference(found, original(ids).logits) < 1e-4
-    answer, _ = joined.model.generate(context, look, ids, torch.ones_like(ids).bool(), end=text.end, most=20)
+    answer = greedy(joined.model, context, look, ids.tolist(), end=text.end, most=20)
     assert text.decode(answer[0]) == "The capital of France is Paris."
     assert not joined.report.left
 

@@ -12,7 +12,7 @@ from checkpoints import LLAMA3, POSITIONS, SIZES, TEXTS, save_text, save_tokeniz
 from torch import Tensor
 from transformers import AutoTokenizer, Gemma2Config, Gemma3TextConfig, GPT2Config
 
-from helpers import difference, random_inputs
+from helpers import difference, greedy, random_inputs
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.text import DESCRIBE_WORDS, Text
@@ -56,7 +56,8 @@ def test_logits_and_greedy_text_are_those_of_the_original(name: str, tmp_path: P
     context, look = model.encoder.context(state)
     texts = original.generate(ids, attention_mask=mask.long(), do_sample=False, max_new_tokens=9, min_new_tokens=9,
                               pad_token_id=0)[:, LENGTH:].tolist()  # fmt: skip
-    assert model.generate(context, look, ids, mask, end=-1, most=9)[0] == texts
+    prompts = [row[real].tolist() for row, real in zip(ids, mask, strict=True)]
+    assert greedy(model, context, look, prompts, most=9) == texts
     # The gates are what keeps the media out.
     open_gates(model)
     assert difference(model(NOTHING, ids, text_mask=mask).logits[mask], expected[mask]) < 1e-4

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mirasol.data.annotations import Row
 from mirasol.inference.answer import Loaded, Watched
+from mirasol.inference.engine import Engine, Request
 from mirasol.model.state import stack_states
-from mirasol.model.text import pad
 
 from .choices import best, by_rule, option_scores
 from .tasks import Record
 
-QUESTIONS = 64  # in one call of `generate`
 PROMPT = "the question alone, in lower case with a final '?'; options are never shown, each is scored as the answer"
 
 
@@ -36,31 +34,22 @@ def answer(
     """Records of (film, row, options); without options the answer is said freely. `shown`: how films were shown."""
     if not asked:
         return []
-    context, mask = loaded.model.encoder.context(stack_states([one.state for one in watched]))
+    engine, text = Engine(loaded.model, loaded.text), loaded.text
+    looked = engine.look(stack_states([one.state for one in watched]))
     found: dict[int, Record] = {}
     listed = [at for at, (_, _, options) in enumerate(asked) if options]
     questions = [(asked[at][0], asked[at][1].question, asked[at][2]) for at in listed]
-    for at, scores in zip(listed, option_scores(loaded.model, loaded.text, context, mask, questions), strict=True):
+    for at, scores in zip(listed, option_scores(engine, looked, questions), strict=True):
         film, row, options = asked[at]
         place = best(by_rule(scores, rule))
         found[at] = record(row, shown, watched[film], answer=options[place], options=tuple(options),
                            scores=tuple((round(value, 5), count) for value, count in scores))  # fmt: skip
     free = [at for at, (_, _, options) in enumerate(asked) if not options]
-    for first in range(0, len(free), QUESTIONS):
-        part = free[first : first + QUESTIONS]
-        said = _say(context, mask, [(asked[at][0], asked[at][1]) for at in part], loaded)
-        for at, (words, sure) in zip(part, said, strict=True):
-            film, row, _ = asked[at]
-            found[at] = record(row, shown, watched[film], answer=words, confidence=round(sure, 4))
+    requests = [Request(asked[at][0], text.prompt(asked[at][1].question)) for at in free]
+    for at, said in zip(free, engine.answer(looked, requests), strict=True):
+        film, row, _ = asked[at]
+        found[at] = record(row, shown, watched[film], answer=said.text, confidence=round(said.confidence, 4))
     return [found[at] for at in range(len(asked))]
-
-
-def _say(context: Tensor, mask: Tensor, asked: Sequence[tuple[int, Row]], loaded: Loaded) -> list[tuple[str, float]]:
-    ids, real = pad([loaded.text.prompt(row.question) for _, row in asked], loaded.text.pad, left=True)
-    rows = torch.tensor([film for film, _ in asked], device=context.device)
-    ids, real = ids.to(context.device), real.to(context.device)
-    answers, sure = loaded.model.generate(context[rows], mask[rows], ids, real, end=loaded.text.end)
-    return [(loaded.text.decode(words), share) for words, share in zip(answers, sure, strict=True)]
 
 
 def record(row: Row, shown: str, watched: Watched, **said: Any) -> Record:

@@ -16,11 +16,11 @@ import torch
 
 from mirasol.data.fused import SnippetStore
 from mirasol.data.streams import stream_inputs
+from mirasol.inference.engine import Engine, Options, Request
 from mirasol.media.toybox.streams import STREAM_TYPES, Stream
 from mirasol.model.inputs import Fused, Inputs, join_inputs
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.state import split_states
-from mirasol.model.text import Text, pad
+from mirasol.model.text import Text
 
 WITHIN, VISITS = 64, 6  # seconds in which things come by, and how many: as long as the longest stream of the training
 DISTURBED = 0.15  # share of all seconds in which something distracts
@@ -75,19 +75,14 @@ def recall(
         end = min(start + CALL, seconds)
         _, _, state = model.encoder(show(streams, start, end), state)
         progress(len(streams) * (end - start))
-    for stream, own in zip(streams, split_states(state), strict=True):
-        asked = stream.questions(seconds)
-        context, mask = model.encoder.context(own)
-        ids, text_mask = pad([text.prompt(question.text) for question in asked], text.pad, left=True)
-        many = len(asked)
-        answers, sure = model.generate(
-            context.expand(many, -1, -1), mask.expand(many, -1), ids, text_mask, end=text.end, most=24
-        )
-        for question, answer, share in zip(asked, answers, sure, strict=True):
-            yield Recalled(
-                seconds, stream.seed, question.type, question.distance, question.text, question.answer,
-                text.decode(answer), share,
-            )  # fmt: skip
+    asked = [(row, question) for row, stream in enumerate(streams) for question in stream.questions(seconds)]
+    requests = [Request(row, text.prompt(question.text)) for row, question in asked]
+    said = Engine(model, text).answer(state, requests, Options(max_new_tokens=24))
+    for (row, question), one in zip(asked, said, strict=True):
+        yield Recalled(
+            seconds, streams[row].seed, question.type, question.distance, question.text, question.answer,
+            one.text, one.confidence,
+        )  # fmt: skip
 
 
 def score_streams(

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from mirasol.data.examples import clip_inputs
+from mirasol.inference.engine import Engine, Request
 from mirasol.media import toybox
 from mirasol.model.inputs import Inputs, join_inputs, without
 from mirasol.model.mirasol import Mirasol
-from mirasol.model.text import Text, pad
+from mirasol.model.text import Text
 
 ROWS = ("both", "picture", "sound", "swapped", "question")
 
@@ -60,11 +61,10 @@ def answer_batch(
     """Greedy answers, with their probability, to (clip of the batch, question or None for a caption) pairs; clips are
     encoded once."""
     _, _, state = model.encoder(inputs)
-    context, mask = model.encoder.context(state)
-    ids, text_mask = pad([text.prompt(question) for _, question in questions], text.pad, left=True)
-    rows = torch.tensor([clip for clip, _ in questions])
-    answers, sure = model.generate(context[rows], mask[rows], ids, text_mask, end=text.end)
-    return [(text.decode(answer), share) for answer, share in zip(answers, sure, strict=True)]
+    engine = Engine(model, text)
+    requests = [Request(clip, text.prompt(question)) for clip, question in questions]
+    said = engine.answer(engine.look(state, inputs.snippet_mask.shape[1]), requests)  # type: ignore[union-attr]
+    return [(one.text, one.confidence) for one in said]
 
 
 def score_scenes(

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
-from mirasol.model.state import MirasolState
-from mirasol.model.text import DESCRIBE_PROMPT, Text, pad
+from mirasol.model.state import MirasolState, stack_states
+from mirasol.model.text import DESCRIBE_PROMPT, Text
 from mirasol.model.words import load_words, new_words
+
+from .engine import GREEDY, Engine, Options, Request, with_history
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
@@ -79,12 +80,15 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Answer:
-    """`confidence` is the model's probability of the whole answer, 0 to 1; see `is_calibrated`."""
+    """`confidence` is the model's probability of the whole answer, 0 to 1; see `is_calibrated`. `logprobs` holds the
+    natural logarithm of that of each token, that of the end too; `ended` says why: end, stop or length."""
 
     question: str
     answer: str
     confidence: float
     receipt: Receipt
+    logprobs: tuple[float, ...] = ()
+    ended: str = "end"
 
     @property
     def is_calibrated(self) -> bool:
@@ -170,27 +174,50 @@ def is_path(question: str) -> bool:
         return False
 
 
-@torch.no_grad()
-def put(watched: Watched, questions: Sequence[str | None], loaded: Loaded) -> list[Answer]:
-    """Answers questions (None: a caption) about what was watched; nothing is encoded again."""
-    if not questions:
-        return []
-    context, mask = loaded.model.encoder.context(watched.state)
-    text = loaded.text
-    ids, text_mask = pad([text.prompt(question) for question in questions], text.pad, left=True)
-    many = len(questions)
-    answers, sure = loaded.model.generate(
-        context.expand(many, -1, -1), mask.expand(many, -1), ids, text_mask, end=text.end, most=64
-    )
-    return [
-        Answer(
-            question or DESCRIBE_PROMPT,
-            text.decode(answer),
-            round(share, 4) if math.isfinite(share) else 0.0,
-            receipt_of(watched.receipt, question, loaded),
+def put(
+    watched: Watched,
+    questions: Sequence[str | None],
+    loaded: Loaded,
+    options: Options = GREEDY,
+    history: Sequence[tuple[str, str]] = (),
+) -> list[Answer]:
+    """Answers questions (None: a caption) about what was watched; nothing is encoded again.
+
+    `history`: earlier questions and answers, which stay in the prompt as far as there is room.
+    """
+    return put_all([(watched, questions)], loaded, options, history)[0]
+
+
+def put_all(
+    asked: Sequence[tuple[Watched, Sequence[str | None]]],
+    loaded: Loaded,
+    options: Options = GREEDY,
+    history: Sequence[tuple[str, str]] = (),
+) -> list[list[Answer]]:
+    """As `put`, for several that were watched at once: all of their questions in one batch."""
+    some = [(at, question) for at, (_, questions) in enumerate(asked) for question in questions]
+    if not some:
+        return [[] for _ in asked]
+    engine, most = Engine(loaded.model, loaded.text), loaded.model.sizes.text_positions
+    prompts = [with_history(loaded.text, history, question, most) for _, question in some]
+    requests = [Request(at, prompt) for (at, _), (prompt, _) in zip(some, prompts, strict=True)]
+    most_snippets = max(watched.receipt.snippets for watched, _ in asked)
+    looked = engine.look(stack_states([watched.state for watched, _ in asked]), most_snippets)
+    said = engine.answer(looked, requests, options)
+    found: list[list[Answer]] = [[] for _ in asked]
+    for (at, question), (_, dropped), one in zip(some, prompts, said, strict=True):
+        receipt = receipt_of(asked[at][0].receipt, question, loaded)
+        if dropped:
+            receipt = replace(receipt, warnings=(*receipt.warnings, forgotten(dropped)))
+        logs = tuple(round(log, 4) if math.isfinite(log) else 0.0 for log in one.logs)
+        found[at].append(
+            Answer(question or DESCRIBE_PROMPT, one.text, round(one.confidence, 4), receipt, logs, one.ended)
         )
-        for question, answer, share in zip(questions, answers, sure, strict=True)
-    ]
+    return found
+
+
+def forgotten(turns: int) -> str:
+    return f"{count(turns, 'earlier question')} found no room in the prompt"
 
 
 def receipt_of(receipt: Receipt, question: str | None, loaded: Loaded) -> Receipt:

@@ -113,6 +113,27 @@ class Decoder(nn.Module):
             kept.append(pair)
         return self.norm(x), kept
 
+    def look(self, context: Tensor, context_mask: Tensor) -> list[Cache | None]:
+        """Keys and values of the context (B, C, audio-video width) in each block that looks at it: they take its place
+        in `forward` and `step`, for as many questions as there are. Its mask (B, C) is given to those again."""
+        check_shape("context", context, "B C D", D=self.sizes.av_width)
+        found: list[Cache | None] = []
+        for layer, block in enumerate(self.blocks):
+            found.append(block.cross_attention.cache_of(context) if self.sizes.crosses(layer) else None)
+        return found
+
+    def step(self, ids: Tensor, places: Tensor, caches: Caches, context_mask: Tensor) -> Tensor:
+        """New ids (B, n) at `places` (B, n) of caches that hold every position at its own place, and rows of unequal
+        length; those of the context are filled. Hidden states (B, n, D); what is at a later place is not looked at."""
+        own = caches[0][0]
+        assert own is not None
+        turn, x = self.turn(places), self.embedded(ids)
+        mask = torch.arange(own.keys.shape[2], device=ids.device) <= places[:, None, :, None]
+        look = context_mask.bool()[:, None, None, :]
+        for block, pair in zip(self.blocks, caches, strict=True):
+            x, _ = block(x, mask, pair, turn, context_mask=look)
+        return self.norm(x)
+
     def looks(self, ids: Tensor, context: Tensor, context_mask: Tensor) -> Tensor:
         """Where each position of the text (B, T), without padding, looks in the context: (B, T, C), mean over those
         blocks that look.

@@ -204,6 +204,11 @@ class Attention(nn.Module):
         attended = attend(queries, kept.keys, kept.values, mask)
         return self.o_proj(rearrange(attended, "b h q d -> b q (h d)")), None if cache is None else kept
 
+    def cache_of(self, context: Tensor) -> Cache:
+        """Keys and values of a context (B, C, Dc), to be looked at without it."""
+        keys = self.k_norm(rearrange(self.k_proj(context), "b c (h d) -> b h c d", h=self.kv_heads))
+        return Cache(keys, rearrange(self.v_proj(context), "b c (h d) -> b h c d", h=self.kv_heads))
+
     def weights(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """How much each position of x (B, Q, D) takes of each of the context (B, C, Dc): (B, Q, C), mean over heads.
 

@@ -1,7 +1,6 @@
 """The whole model in plain PyTorch: encoder, text decoder, output layer, reconstruction heads.
 
     model(inputs, ids, labels=...) -> Output: logits or losses, and the state
-    model.generate(context, mask, prompts) -> answers, greedy, with how sure it was
 
 The Hugging Face skin (`modeling_mirasol.py`) holds the same parts under the same names and adds what its users expect.
 """
@@ -183,30 +182,6 @@ class Mirasol(nn.Module):
             effort = self.encoder.combiner.effort(latents, inputs.snippet_mask, rows)
             loss = loss + sizes.effort_weight * effort
         return Output(None, loss, text, latent, video, audio, effort, spread_of(combined, inputs.snippet_mask), state)
-
-    @torch.no_grad()
-    def generate(
-        self, context: Tensor, context_mask: Tensor, prompts: Tensor, text_mask: Tensor, *, end: int, most: int = 48
-    ) -> tuple[list[list[int]], list[float]]:
-        """Greedy answers to left-padded prompts (B, T): ids without the end, and each whole answer's probability."""
-        prompts, text_mask = prompts.to(context.device), text_mask.to(context.device)
-        caches = self.decoder.start(len(prompts), context)
-        hidden, caches = self.decoder(prompts, context, context_mask, caches, text_mask)
-        answers: list[list[int]] = [[] for _ in range(len(prompts))]
-        logs = torch.zeros(len(prompts))
-        open_rows = torch.ones(len(prompts), dtype=torch.bool)
-        for _ in range(most):
-            scores = self.lm_head(hidden[:, -1]).float().log_softmax(dim=-1)
-            best, ids = scores.max(dim=-1)
-            logs += torch.where(open_rows, best.cpu(), 0.0)
-            open_rows &= (ids != end).cpu()
-            for row in open_rows.nonzero()[:, 0].tolist():
-                answers[row].append(int(ids[row]))
-            if not open_rows.any() or text_mask.shape[1] >= self.sizes.text_positions:
-                break
-            text_mask = torch.cat([text_mask, text_mask.new_ones(len(prompts), 1)], dim=1)
-            hidden, caches = self.decoder(ids[:, None], None, context_mask, caches, text_mask)
-        return answers, logs.exp().tolist()
 
     # Files: `config.json` and `model.safetensors`, the same that the Hugging Face skin writes and reads.
     @classmethod

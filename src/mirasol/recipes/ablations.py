@@ -130,6 +130,25 @@ class LatentMaskedEncoder(Encoder):
         return super().context(state, most)
 
 
+@dataclass(frozen=True)
+class After:
+    """Keys and values of a text that stands behind a prefix; `KeyValues` to an attention."""
+
+    prefix: Cache
+    own: Any
+
+    @property
+    def keys(self) -> Tensor:
+        return torch.cat([self.prefix.keys, self.own.keys], dim=2)
+
+    @property
+    def values(self) -> Tensor:
+        return torch.cat([self.prefix.values, self.own.values], dim=2)
+
+    def append(self, keys: Tensor, values: Tensor) -> After:
+        return After(self.prefix, self.own.append(keys, values))
+
+
 class PrefixDecoder(Decoder):
     """Encode, project, prepend: the context goes through a linear layer and stands before the text, in one causal
     self-attention; no block has a cross-attention."""
@@ -167,6 +186,22 @@ class PrefixDecoder(Decoder):
             x, pair = block(x, allowed, (None, None) if caches is None else caches[at], turn)
             kept.append(pair)
         return self.norm(x[:, prefix:]), kept
+
+    def look(self, context: Tensor, context_mask: Tensor) -> list[Any]:
+        """Keys and values of the prefix."""
+        nothing = torch.zeros(len(context), 0, dtype=torch.long, device=context.device)
+        _, kept = self(nothing, context, context_mask, self.start(len(context), context))
+        return [own for own, _ in kept]
+
+    def step(self, ids: Tensor, places: Tensor, caches: Any, context_mask: Tensor) -> Tensor:
+        real = context_mask.bool()
+        x, turn = self.embedded(ids), self.turn(places + real.sum(dim=1, keepdim=True))
+        own = torch.arange(caches[0][0].keys.shape[2], device=ids.device) <= places[:, None, :, None]
+        before = real[:, None, None, :].expand(-1, -1, ids.shape[1], -1)
+        mask = torch.cat([before, own], dim=-1)
+        for block, (slots, prefix) in zip(self.blocks, caches, strict=True):
+            x, _ = block(x, mask, (After(prefix, slots), None), turn)
+        return self.norm(x)
 
 
 def rebuilt(sizes: Sizes, encoder: type[Encoder] = Encoder, decoder: type[Decoder] = Decoder) -> Mirasol:

@@ -35,8 +35,8 @@ from mirasol.data.examples import Batch
 from mirasol.model.embeddings import CHANNELS
 from mirasol.model.flops import Work, optimizer_flops, training_flops
 from mirasol.model.footprint import kept_bytes, storage_bytes
-from mirasol.model.inputs import Inputs
-from mirasol.model.mirasol import IGNORE, Mirasol, count_parameters
+from mirasol.model.inputs import Complete, Inputs
+from mirasol.model.mirasol import IGNORE, Mirasol, count_parameters, target_places
 from mirasol.model.recompute import recompute_blocks
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.train.config import Optimisation
@@ -87,9 +87,8 @@ def noise(sizes: Sizes, batch: int, snippets: int, device: torch.device) -> Inpu
         return torch.ones(batch, snippets, *shape, dtype=torch.bool, device=device)
 
     pictures = some(sizes.frames, CHANNELS, sizes.height, sizes.width)
-    return Inputs(
-        pictures, all_real(sizes.frames), some(sizes.mels, sizes.columns), all_real(sizes.columns), all_real()
-    )
+    masks = (all_real(sizes.frames), all_real(sizes.columns), all_real())
+    return Complete(pictures, masks[0], some(sizes.mels, sizes.columns), *masks[1:], whole=(True, True))
 
 
 def synthetic(sizes: Sizes, batch: int, work: Work, device: torch.device) -> Batch:
@@ -103,8 +102,9 @@ def synthetic(sizes: Sizes, batch: int, work: Work, device: torch.device) -> Bat
 
 
 def loss_of(model: Mirasol, batch: Batch, device: torch.device) -> Tensor:
+    places = target_places(batch.labels)
     with autocast(device):
-        loss = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows).loss
+        loss = model(batch.inputs, batch.ids, batch.labels, batch.text_mask, batch.rows, places=places).loss
     assert loss is not None
     return loss
 

@@ -41,8 +41,8 @@ class WholeClip(nn.Module):
         assert inputs.pixel_values_videos is not None
         assert inputs.input_features is not None
         x = torch.cat([self.tubes(inputs.pixel_values_videos), self.patches(inputs.input_features)], dim=2)
-        seconds = torch.arange(x.shape[1], device=x.device) * self.sizes.snippet_seconds
-        x = (x + seconds_features(seconds, x.shape[-1]).to(x)[:, None]).flatten(1, 2)
+        features = seconds_features(torch.arange(x.shape[1], device=x.device), self.sizes.snippet_seconds, x.shape[-1])
+        x = (x + features.to(x)[:, None]).flatten(1, 2)
         for layer in self.blocks:
             x, _ = layer(x)
         return self.norm(x)

@@ -26,7 +26,7 @@ from mirasol.data.examples import Batch, clip_inputs
 from mirasol.data.item_streams import ItemStreams, Long, chunk_inputs
 from mirasol.data.items import Item
 from mirasol.media.clip import Clip, MediaError
-from mirasol.model.inputs import Inputs, normalised
+from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.snippets import snippet_count
 from mirasol.model.text import Text, train_tokenizer
@@ -100,7 +100,7 @@ def test_pixels_wait_and_travel_as_bytes() -> None:
     assert one.pixel_values_videos is not None
     assert one.pixel_values_videos.dtype == torch.uint8
     for kind in (torch.float32, torch.bfloat16):
-        values = normalised(one.pixel_values_videos, torch.empty(0, dtype=kind))
+        values = as_floats(one.pixel_values_videos, kind)
         assert len(values.unique()) == 256
         assert torch.equal((values.float() + 2) * 64, one.pixel_values_videos.float())
 

@@ -19,7 +19,7 @@ from mirasol.model.flops import (
     training_flops,
 )
 from mirasol.model.inspection import inspect
-from mirasol.model.mirasol import IGNORE
+from mirasol.model.mirasol import IGNORE, target_places
 from mirasol.model.recompute import recompute_blocks
 from mirasol.model.sizes import PRESETS, Sizes
 from mirasol.train.config import Optimisation
@@ -49,7 +49,7 @@ def counted(sizes: Sizes, *, recompute: bool = False) -> tuple[FlopCounterMode, 
     labels[:, LENGTH - TARGETS :] = ids[:, LENGTH - TARGETS :]
     rows, inputs = torch.arange(BATCH).repeat_interleave(TEXTS), random_inputs(sizes, BATCH, SNIPPETS)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as forward:
-        loss = model(inputs, ids, labels, rows=rows).loss
+        loss = model(inputs, ids, labels, rows=rows, places=target_places(labels)).loss
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as backward:
         loss.backward()
     return forward, forward.get_total_flops() + backward.get_total_flops()

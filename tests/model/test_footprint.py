@@ -11,7 +11,7 @@ from helpers import COMBINERS, random_inputs
 from mirasol.model.flops import Work
 from mirasol.model.footprint import activation_bytes, held, kept_bytes, storage_bytes
 from mirasol.model.inputs import Inputs
-from mirasol.model.mirasol import IGNORE, Mirasol
+from mirasol.model.mirasol import IGNORE, Mirasol, target_places
 from mirasol.model.recompute import recompute_blocks
 from mirasol.model.sizes import PRESETS, REMEMBERING, Sizes
 from mirasol.train.config import Optimisation
@@ -36,8 +36,9 @@ def kept(sizes: Sizes, *, recompute: bool) -> int:
     ids = torch.randint(sizes.vocabulary, (BATCH * WORK.texts, WORK.text_tokens))
     labels = torch.full_like(ids, IGNORE)
     labels[:, -WORK.targets :] = ids[:, -WORK.targets :]
+    places = target_places(labels)
     rows, mask = torch.arange(BATCH).repeat_interleave(WORK.texts), torch.ones_like(ids, dtype=torch.bool)
-    return kept_bytes(model, lambda: model(inputs, ids, labels, mask, rows))
+    return kept_bytes(model, lambda: model(inputs, ids, labels, mask, rows, places=places))
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)

@@ -26,6 +26,7 @@ from .positions import (
     tube_shares,
 )
 from .shapes import check_shape
+from .signals import as_floats
 from .sizes import Sizes
 
 CHANNELS = 3
@@ -54,9 +55,10 @@ class Tubes(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, S, F, C, H, W) -> (B, S, Nv, D)."""
+        """(B, S, F, C, H, W), floats or uint8 -> (B, S, Nv, D)."""
         sizes, tokens = self.sizes, []
         check_shape("pixels", pixels, "B S F C H W", F=sizes.frames, C=CHANNELS, H=sizes.height, W=sizes.width)
+        pixels = as_floats(pixels, self.shapes[0].weight.dtype)
         for linear, norm, tube in zip(self.shapes, self.norms, self.sizes.tubes, strict=True):
             (kt, kh, kw), (st, sh, sw), (ot, oh, ow) = tube
             cut = pixels[:, :, ot:, :, oh:, ow:].unfold(2, kt, st).unfold(4, kh, sh).unfold(5, kw, sw)

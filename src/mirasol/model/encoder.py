@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .combiner import CausalCombiner, LocalCombiner
 from .embeddings import Patches, Tubes
 from .initialising import fills_itself
-from .inputs import Complete, Fused, Inputs, Tokenized, normalised
+from .inputs import Complete, Fused, Inputs, Tokenized
 from .latents import LatentModel
 from .layers import layer_norm
 from .memory import LocalTuringCombiner, TuringCombiner
@@ -79,9 +79,8 @@ class Encoder(nn.Module):
         assert inputs.snippet_mask is not None
         batch = len(inputs.snippet_mask)
         found: list[tuple[Tensor, Tensor]] = []
-        pixels = normalised(inputs.pixel_values_videos, self.mask_tokens)
         for modality, embed, signal, real in (
-            (PICTURE, self.tubes, pixels, inputs.frame_mask),
+            (PICTURE, self.tubes, inputs.pixel_values_videos, inputs.frame_mask),
             (SOUND, self.patches, inputs.input_features, inputs.column_mask),
         ):
             mask = embed.mask(real)

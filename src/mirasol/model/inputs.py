@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .embeddings import CHANNELS
 from .shapes import check_shape
-from .signals import SILENCE, as_floats, column_mask, left_samples, snippet_pixels, snippet_spectrograms
+from .signals import SILENCE, column_mask, left_samples, snippet_pixels, snippet_spectrograms
 from .sizes import Sizes
 from .snippets import Cut
 
@@ -174,12 +174,6 @@ class Tokenized:
         check_shape("snippet_mask", self.snippet_mask, "B S", **axes)
         values = (getattr(self, f.name).to(like.device) for f in fields(self))
         return Tokenized(*(value.to(like) if value.is_floating_point() else value for value in values))
-
-
-def normalised(pixels: Tensor | None, like: Tensor) -> Tensor:
-    """Pixels as the floats that tubes read, in the dtype of `like`; those that are floats already stay."""
-    assert pixels is not None
-    return as_floats(pixels, like.dtype) if pixels.dtype == torch.uint8 else pixels
 
 
 def nearest_frames(pixels: Tensor, mask: Tensor) -> Tensor:

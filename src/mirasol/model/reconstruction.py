@@ -17,10 +17,11 @@ from torch.nn import functional as F
 
 from .embeddings import CHANNELS, Patches
 from .initialising import fills_itself
-from .inputs import Fused, Inputs, Tokenized, normalised
+from .inputs import Fused, Inputs, Tokenized
 from .layers import Block, Mlp, layer_norm
 from .positions import on_device, patch_positions, sincos
 from .shapes import check_shape
+from .signals import as_floats
 from .sizes import Sizes
 
 
@@ -113,7 +114,7 @@ class Reconstruction(nn.Module):
             zero = zero + 0 * sum(parameter.sum() for parameter in self.parameters())
             return latent, zero, zero
         video, audio = self(latents)
-        small = small_frames(normalised(inputs.pixel_values_videos, latents), self.sizes)
+        small = small_frames(as_floats(inputs.pixel_values_videos, latents.dtype), self.sizes)
         return (
             latent,
             zero if video is None else compare(video, small, seen, over[1]),

@@ -112,5 +112,5 @@ def snippet_pixels(
 
 
 def as_floats(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 pixels -> (pixel - 128) / 64, in -2..2; exact in every dtype with 8 bits."""
-    return pixels.to(dtype) / 64 - 2
+    """uint8 pixels -> (pixel - 128) / 64, in -2..2, exact in every dtype with 8 bits; floats stay as they are."""
+    return pixels.to(dtype) / 64 - 2 if pixels.dtype == torch.uint8 else pixels

@@ -174,7 +174,7 @@ def suspects(drawn: list[Batch]) -> list[str]:
     """The names of the clips of a step: those with a number in them that is none, where there are such; else all."""
     every, bad = [], []
     for batch in drawn:
-        inputs = [value for value in vars(batch.inputs).values() if value is not None and value.is_floating_point()]
+        inputs = [value for value in vars(batch.inputs).values() if isinstance(value, Tensor)]
         for row, name in enumerate(batch.names):
             every.append(name)
             if not all(bool(torch.isfinite(value[row]).all()) for value in inputs):

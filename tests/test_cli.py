@@ -108,7 +108,7 @@ def test_ask_gives_one_json_object_for_each_question(run, model: str, film: str)
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["question"] for answer in answers] == ["what do you hear?", "who?"]
     for answer in answers:
-        assert set(answer) == {"question", "answer", "confidence", "receipt"}
+        assert set(answer) == {"question", "answer", "confidence", "receipt", "logprobs", "ended"}
         assert set(answer["receipt"]) >= RECEIPT
         assert 0 <= answer["confidence"] <= 1
     receipt = answers[0]["receipt"]
@@ -367,7 +367,7 @@ def test_watch_a_pipe_with_standing_questions(model: str, film: Path, tmp_path: 
     assert ends[:-1] == [1.0, 2.0, 3.0]
     assert {line["start"] for line in lines} == {0.0}  # each may rest on everything so far
     assert 3.0 < ends[-1] < 3.2  # where the sound ends (its codec adds a little), not where the snippet would
-    assert set(lines[0]) == {"start", "end", "question", "answer", "confidence", "receipt"}
+    assert set(lines[0]) == {"start", "end", "question", "answer", "confidence", "receipt", "logprobs", "ended"}
     assert "what do you hear?" in ran.stdout
     assert "session saved" in ran.stdout
     assert ran.stderr == ""

@@ -28,6 +28,7 @@ from mirasol.data.items import Item
 from mirasol.media.clip import Clip, MediaError
 from mirasol.model.inputs import Inputs
 from mirasol.model.mirasol import Mirasol
+from mirasol.model.signals import as_floats
 from mirasol.model.snippets import snippet_count
 from mirasol.model.text import Text, train_tokenizer
 from mirasol.train.config import Optimisation, Run

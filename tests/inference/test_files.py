@@ -133,7 +133,7 @@ def test_python_in_five_lines(film: Path, folder: Path) -> None:
     (one,) = mirasol.ask(film, "what do you hear?", folder, end=1.0)
     assert one.question == "what do you hear?"
     assert 0 <= one.confidence <= 1
-    assert set(one.to_dict()) == {"question", "answer", "confidence", "receipt"}
+    assert set(one.to_dict()) == {"question", "answer", "confidence", "receipt", "logprobs", "ended"}
     assert mirasol.describe(film, folder, 0, 1.0).receipt == one.receipt
 
 

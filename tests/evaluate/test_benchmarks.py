@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media.films import make_film
+from films import make_film
 from mirasol import cli
 from mirasol.data.annotations import MediaFolder, read_annotations
 from mirasol.evaluate.checking import answer_again, load_result, verify

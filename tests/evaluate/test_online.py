@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.films import make_film
+from films import make_film
 from mirasol.data.annotations import MediaFolder, Row, by_media, read_annotations
 from mirasol.evaluate.films import Film
 from mirasol.evaluate.online import watch_online

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from films import make_film
 
 from mirasol.inference.answer import Loaded
 from mirasol.inference.files import watch
@@ -21,8 +22,9 @@ from mirasol.inference.follow import Event, Follow, clock
 from mirasol.inference.session import Session
 from mirasol.media import toybox
 from mirasol.media.clip import MediaError
-from mirasol.media.live import Arrival, Live, Persistent
+from mirasol.media.live import Live, Persistent
 from mirasol.media.opening import Report
+from mirasol.media.playback import Arrival
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.state import tensors
@@ -88,6 +90,19 @@ def test_a_stream_is_seen_and_heard_as_the_file_is(film: Path, loaded: Loaded, h
         assert one.shape == other.shape
     distance = (run.session.state.latents - expected.state.latents)[:, :-1].abs().max()  # the last is partial
     assert distance < 1e-2 * expected.state.latents.std()
+
+
+@pytest.mark.parametrize(("shown", "heard"), [(1.3, 7.0), (3.1, 3.5), (2.5, 0.9), (0.1, 2.2)])
+def test_the_last_frame_leaves_the_screen_when_it_ends_although_the_sound_goes_on(
+    tmp_path: Path, loaded: Loaded, shown: float, heard: float
+) -> None:
+    make_film(tmp_path / "film.mp4", times=np.arange(0, shown, 0.1), rate=10, at=[0.5, heard - 0.2], seconds=heard)
+    expected = watch(tmp_path / "film.mp4", loaded)
+    run, _ = follow(str(tmp_path / "film.mp4"), loaded)
+    assert run.session.snapshot().receipt == expected.receipt
+    assert expected.receipt.picture_seconds == pytest.approx(heard if shown == 0.1 else shown, abs=0.2)
+    for one, other in zip(tensors(run.session.state), tensors(expected.state), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def as_stream(film: Path) -> bytes:

@@ -28,7 +28,7 @@ def watched(source: object, fit: tuple[int, int] | None = (30, 50)) -> tuple[lis
         if arrival.frame is not None:
             frames.append(arrival.frame())
             times.append(arrival.time)
-        else:
+        elif arrival.waveform is not None:
             parts.append((round(arrival.time * RATE), arrival.waveform))
     wave = np.zeros(max((at + len(part) for at, part in parts), default=0), np.float32)
     for at, part in parts:

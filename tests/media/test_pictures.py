@@ -62,7 +62,8 @@ def test_animations_show_all_their_pictures_at_their_times(form: str) -> None:
     np.testing.assert_allclose(clip.frame_times, times, atol=0.011)
     np.testing.assert_allclose(clip.frames[:, 20, 30, 1], np.arange(8) * 20, atol=8)
     assert clip.end == pytest.approx(1.5, abs=0.02)
-    np.testing.assert_allclose([arrival.time for arrival in Live(io.BytesIO(file.getvalue()))], times, atol=0.011)
+    arrived = [arrival.time for arrival in Live(io.BytesIO(file.getvalue()))]
+    np.testing.assert_allclose(arrived, [*times, clip.end], atol=0.011)  # at last, nothing is on screen
 
 
 def transparent(codec: str, path: Path) -> None:
@@ -143,7 +144,7 @@ def test_an_animation_that_claims_more_than_its_bytes_allow_ends_with_a_word(mon
             assert len(join(media.pieces()).frames) == 3
             assert any("claim" in line for line in media.warnings)
         live = Live(io.BytesIO(file.getvalue()))
-        assert len(list(live)) == 3
+        assert sum(arrival.frame is not None for arrival in live) == 3
         assert any("claim" in line for line in live.report.lines())
 
 

@@ -95,7 +95,7 @@ def test_addresses_that_wrap_others_are_refused(address: str) -> None:
 
 def test_a_file_may_be_named_by_its_address_and_by_any_name(film: Path, tmp_path: Path) -> None:
     assert len(read(film.as_uri()).frames) == 10
-    assert sum(arrival.kind == "picture" for arrival in Live(film.as_uri())) == 10
+    assert sum(arrival.frame is not None for arrival in Live(film.as_uri())) == 10
     Image.new("RGB", (60, 40), (220, 20, 20)).save(tmp_path / "shot%03d.jpg")
     Image.new("RGB", (60, 40), (20, 20, 220)).save(tmp_path / "shot001.jpg")
     assert read(tmp_path / "shot%03d.jpg").frames[0, 20, 30, 0] > 200
@@ -182,7 +182,7 @@ def test_only_a_film_from_a_pipe_is_told_to_have_its_index_at_the_end(film: Path
         def read(self, size: int = -1) -> bytes:
             return self._data.read(size)
 
-    assert sum(arrival.kind == "picture" for arrival in Live(Pipe(film.read_bytes()))) == 10
+    assert sum(arrival.frame is not None for arrival in Live(Pipe(film.read_bytes()))) == 10
     bmp = io.BytesIO()
     Image.new("RGB", (60, 40)).save(bmp, "BMP")
     for data in (wav(np.zeros((0, 1))), bmp.getvalue()[:30] + bytes(24) + b"\xff" * 40):

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mirasol.media.live import Arrival, Live, Persistent
+from mirasol.media.live import Live, Persistent
+from mirasol.media.playback import Arrival
 
 from .answer import Answer, Watched, put
 from .session import MOST, Session
@@ -108,8 +109,10 @@ class Follow:
                     continue
                 if arrival.frame is not None:
                     self.session.push([arrival.frame], at=arrival.time)
-                else:
+                elif arrival.waveform is not None:
                     self.session.push(waveform=arrival.waveform, at=arrival.time)
+                else:
+                    self.session.picture_ends(arrival.time)
             self._encode(live)
             if self._stopped.is_set():
                 break

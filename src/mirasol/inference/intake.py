@@ -2,7 +2,8 @@
 
 Seconds are those of the stream, `origin` is where its first snippet starts. What is defined here, for every stream:
 
-* A frame is on screen from its time until the next one comes, `hold` seconds at most.
+* A frame is on screen from its time until the next one comes, `hold` seconds at most. The last one of a file leaves it
+  after its own duration, as in `media.reader`, although the sound may go on.
 * A snippet is due when picture and sound have both come that far. One that stays behind the other by more than
   `patience` seconds is not waited for: the snippet goes without it, and what comes later still is left out.
 * Sound has its place by its time. A hole is silent and marked as not heard, an overlap is left out, deviations below
@@ -87,6 +88,7 @@ class Intake:
         self._instant = 0  # the first instant of which it is not known what is on screen
         self._last: np.ndarray | None = None  # the last frame of the snippet before the next one
         self._now: tuple[float, Frame] | None = None  # the frame on screen: its second from the origin, and itself
+        self._left = 0.0  # the second from the origin at which the last frame left the screen, if none is on it
         self._step = 1.0 / sizes.frame_rate  # seconds between the last two frames
         self._sound: deque[tuple[int, np.ndarray]] = deque()  # (index of the first sample, samples)
         self._heard = 0  # index after the last sample of sound
@@ -102,7 +104,7 @@ class Intake:
         """A frame that goes on screen at second `time`."""
         if not self.expects["picture"]:
             return
-        at = self._place("picture", time, self._now[0] if self._now else 0.0)
+        at = self._place("picture", time, self._now[0] if self._now else self._left)
         if self._now is not None:
             if at < self._now[0]:
                 self.counts.late_frames += 1
@@ -112,6 +114,13 @@ class Intake:
         if (self._instant - 0.5) / self.sizes.frame_rate + EARLY >= at >= 0:
             self.counts.late_frames += 1  # for some instant; it may still serve later ones
         self._now = (at, frame)
+
+    def picture_ends(self, time: float) -> None:
+        """Nothing is on screen from second `time` on, until another frame comes."""
+        if self._now is not None:
+            at = max(time - self.origin + self._shifts["picture"], self._now[0])
+            self._show(at)
+            self._now, self._left = None, at
 
     def sound(self, time: float, waveform: np.ndarray) -> None:
         """Sound (samples,) float32 of the model's rate that begins at second `time`."""
@@ -144,7 +153,7 @@ class Intake:
         self._show(at)
         self._silent = max(self._silent, math.floor(at * self.sizes.sample_rate + 0.5))
         if picture_ends:
-            self._now = None
+            self._now, self._left = None, max(self._left, at)
 
     def _place(self, kind: str, time: float, expected: float) -> float:
         """Seconds from the origin, with jumps of the timestamps taken out."""
@@ -156,7 +165,7 @@ class Intake:
             shift = self._shifts["sound" if kind == "picture" else "picture"]
             if shift == self._shifts[kind] or not expected - JUMP <= raw + shift <= self.clock + GAP:
                 # The other one has not jumped: this one is first, and what follows of both begins behind both.
-                shown = self._now[0] + self._step if self._now else 0.0
+                shown = self._now[0] + self._step if self._now else self._left
                 shift = max(shown, self.clock) - raw
             self._shifts[kind] = shift
             self.counts.jumps += 1
@@ -194,7 +203,7 @@ class Intake:
     @property
     def clock(self) -> float:
         """Seconds from the origin that the stream has come to, whichever of the two is ahead."""
-        shown = max(self._now[0] if self._now else 0.0, self._instant / self.sizes.frame_rate)
+        shown = max(self._now[0] if self._now else self._left, self._instant / self.sizes.frame_rate)
         return max(shown, self._silent / self.sizes.sample_rate)
 
     @property
@@ -302,7 +311,7 @@ class Intake:
         if self.clock == 0 and (at is None or self._now is None):
             return 0, self.origin
         if at is None:
-            shown = self._now[0] + self._step if self._now else 0.0
+            shown = self._now[0] + self._step if self._now else self._left
             at = self.origin + max(shown, self._heard / self.sizes.sample_rate, self.next * self.sizes.snippet_seconds)
         self.known(at, picture_ends=True)
         total = max(self.next, snippet_count(self.sizes, at - self.origin))
@@ -371,6 +380,7 @@ class Intake:
         intake.counts = Counts(*numbers[11:])
         intake._step, intake._shifts = step, dict(zip(KINDS, shifts, strict=True))
         intake.end, intake._now = None if math.isnan(end) else end, None if math.isnan(now) else (now, arrays["now"])
+        intake._left = 0.0 if intake._now or not began_picture else intake.next * sizes.snippet_seconds
         intake._last = None if intake._now is None else arrays["now"]
         intake._check(arrays)
         first, start = intake.next * sizes.frames, intake.next * sizes.samples

@@ -156,6 +156,12 @@ class Session:
             if waveform is not None:
                 self.intake.sound(at, waveform)
 
+    def picture_ends(self, at: float) -> None:
+        """The frame on screen leaves it at second `at`: a file has no more of them, though its sound may go on."""
+        check_second(at)
+        with self._lock:
+            self.intake.picture_ends(at)
+
     def push_clip(self, clip: Clip) -> None:
         """A clip of the reader whose frames were chosen at this model's instants (`Media.pieces(instants=...)`);
         the clips of a file follow each other, each is complete."""

@@ -3,8 +3,9 @@
     for arrival in Live("rtsp://camera/1", sample_rate=16_000, fit=(48, 72)):
         print(arrival.time, arrival.kind)
 
-One container, demultiplexed once; picture and sound come in the order in which the source sends them. Pictures are
-turned into arrays only when somebody asks. Second 0 is the earlier of the first frame and the first sample.
+A file, which can be read again, comes by `playback`. Any other source is one container, demultiplexed once; picture and
+sound come in the order in which the source sends them. Pictures are turned into arrays only when somebody asks. Second
+0 is the earlier of the first frame and the first sample.
 
 What a source holds has the same seconds here as in `reader`, by the same code. Pictures without timestamps go by the
 rate that their file states, or by the clock of this machine where the source keeps its own pace.
@@ -17,7 +18,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -30,6 +31,7 @@ from .containers import open_address, open_container, scheme_of
 from .opening import Beginning, Report, choose_streams, decoded, raw_seconds
 from .pictures import Framing, Screen, shown_size, turn_of
 from .pipe import Pipe, named_pipe, standard_input
+from .playback import Arrival, Playback
 from .reader import DEFAULT_RATE, Media, open_media
 from .sound import Part, SoundGrid, mono
 from .stills import HEAD, kind_of
@@ -39,16 +41,6 @@ DEVICES = ("v4l2", "alsa", "pulse", "avfoundation", "dshow", "lavfi", "x11grab",
 TIMEOUT = 30.0  # seconds without anything from a network
 BELIEVED = 43_200.0  # seconds: a longer length in a header is what endless streams state
 WAIT_FOR_OTHER = 200  # frames of one kind before the other is no longer waited for to find second 0
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A frame or some sound, and its second. `frame()` makes (h, w, 3) uint8; `waveform` is (samples,) float32."""
-
-    kind: str  # "picture" or "sound"
-    time: float
-    frame: Callable[[], np.ndarray] | None = None
-    waveform: np.ndarray | None = None
 
 
 class Live:
@@ -66,19 +58,25 @@ class Live:
         self.name = "standard input" if source == "-" else str(getattr(source, "name", source))
         self.report = Report()
         self._media: Media | None = None  # of a file
+        self._container: Any = None  # of any other source
         self._pipe: Any = None  # what the container reads from, where that is an object of ours
         self._line = False  # whether the bytes come over a network
         self._container, self.is_live = self._open(source)
-        stated = self._container.duration if self._line else None
-        self.stated = (
-            None if stated is None or not 0 < stated < BELIEVED * av.time_base else stated / av.time_base
-        )  # seconds, of a recording
+        self.stated = self._stated()  # seconds, of a recording
         self.trace = 0  # of all frames and samples so far: two passes over one recording have the same
-        pictures, sounds = self._streams()
-        self._all = [stream for stream in (pictures, sounds) if stream is not None]
-        self._hears = sounds is not None
-        self._picture, self._sound = (pictures if picture else None), (sounds if sound else None)
-        self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
+        self._picture: Any = None  # the streams of a source that is no file
+        self._sound: Any = None
+        self._all: list[Any] = []
+        self.has_picture = self.has_sound = self._hears = False
+        if self._media is not None:
+            self._hears = self._media.has_sound
+            self.has_picture, self.has_sound = picture and self._media.has_picture, sound and self._hears
+        else:
+            pictures, sounds = choose_streams(self._container)
+            self._all = [stream for stream in (pictures, sounds) if stream is not None]
+            self._hears = sounds is not None
+            self._picture, self._sound = (pictures if picture else None), (sounds if sound else None)
+            self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
         if not (self.has_picture or self.has_sound):
             self._let_go()
             raise MediaError(f"cannot watch {self.name!r}: expected a stream of picture or sound in it, found none")
@@ -90,9 +88,12 @@ class Live:
 
     def __iter__(self) -> Iterator[Arrival]:
         """In the order of arrival; ends with the source."""
+        if self._media is not None:
+            yield from self._played(self._media)
+            return
         frames, waiting = self._frames(), list[tuple[Any, float | None]]()
         missing = {av.VideoFrame: self.has_picture, av.AudioFrame: self.has_sound}
-        while (self._media is None or self._zero is not None) and any(missing.values()):
+        while any(missing.values()):
             if len(waiting) == WAIT_FOR_OTHER or (found := next(frames, None)) is None:
                 break
             missing[type(found[0])] = False
@@ -113,24 +114,40 @@ class Live:
         if isinstance(self._pipe, Pipe):
             self._pipe.stop()
 
-    def _streams(self) -> tuple[Any, Any]:
-        if self._media is None:
-            return choose_streams(self._container)
-        picture, sound = self._media.picture_index, self._media.sound_index
-        streams = self._container.streams
-        return (None if picture is None else streams[picture]), (None if sound is None else streams[sound])
+    def _played(self, media: Media) -> Iterator[Arrival]:
+        """A file; with `zero` its second 0 is now."""
+        later = 0.0 if self._zero is None else time.monotonic() - self._zero
+        play = Playback(
+            media, self.report, sample_rate=self.sample_rate, fit=self._fit, picture=self.has_picture,
+            sound=self.has_sound,
+        )  # fmt: skip
+        try:
+            for arrival in play:
+                if self._closed:
+                    return
+                yield replace(arrival, time=arrival.time + later) if later else arrival
+            if not play.came:
+                raise MediaError(f"cannot watch {self.name!r}: nothing in it could be decoded{self._why_nothing()}")
+            self.end = play.end + later
+        finally:
+            media.close()
+
+    def _stated(self) -> float | None:
+        if self._media is not None:
+            return self._media.duration or 0.0
+        stated = self._container.duration if self._line else None
+        return None if stated is None or not 0 < stated < BELIEVED * av.time_base else stated / av.time_base
 
     def _let_go(self) -> None:
-        self._container.close()
         if self._media is not None:
             self._media.close()
+        else:
+            self._container.close()
 
     def _origin(self, raws: list[float]) -> float:
         """The source's own second that becomes second 0."""
         if self._zero is not None and raws:
             return max(raws) - (time.monotonic() - self._zero)
-        if self._media is not None:
-            return self._media.origin
         return min(raws, default=0.0)
 
     @property
@@ -140,21 +157,14 @@ class Live:
 
     def screen(self, origin: float) -> Screen:
         """What places the pictures."""
-        return Screen(origin, self._step) if self._media is None else self._media.screen(origin)
+        return Screen(origin, self._step)
 
     def framing(self, first: Any) -> Framing:
         """What shapes the pictures, of which `first` is the first."""
-        if self._media is not None:
-            return self._media.framing(self._fit, self.report)
         assert self._picture is not None
         framing, aspect = Framing(self._fit, 1, self.report), float(self._picture.sample_aspect_ratio or 1)
         framing.begin(shown_size(first, aspect, turn_of(first)), aspect)
         return framing
-
-    def grid(self, origin: float) -> SoundGrid:
-        """What places the sound."""
-        first = None if self._media is None else self._media.first_sample
-        return SoundGrid(self.sample_rate, None if first is None else first - origin)
 
     def last_end(self, screen: Screen, tail: float) -> float:
         """When picture and sound have ended."""
@@ -179,7 +189,7 @@ class Live:
                 return open_container(source, self.name, "watch", head=source.head), False
         self._media = open_media(source)
         self.report.warnings += self._media.warnings
-        return self._media.open(), False
+        return None, False
 
     def _why_nothing(self) -> str:
         """What is known about a source of which nothing could be decoded."""
@@ -207,10 +217,10 @@ class Live:
             self._let_go()
 
     def _packets(self) -> Iterator[Any]:
-        origin = (self._container.start_time or 0) / av.time_base if self._media is None else self._media.origin
+        origin = (self._container.start_time or 0) / av.time_base
         limit = limit_of(self._container)
         packets: Iterator[Any] = Packets(self._container, self._all, Steady(self.report.warn, origin, limit))
-        if self._media is None and self._picture is not None and without_clock(self._container):
+        if self._picture is not None and without_clock(self._container):
             packets = self._pace = Pace(packets, self._picture.index, self._step)
         return packets
 
@@ -249,7 +259,7 @@ class _Placed:
 
     def __init__(self, live: Live, origin: float) -> None:
         self._live, self._origin = live, origin
-        self._screen, self._grid, self._rate = live.screen(origin), live.grid(origin), live.sample_rate
+        self._screen, self._grid, self._rate = live.screen(origin), SoundGrid(live.sample_rate, None), live.sample_rate
         self._framing: Framing | None = None
 
     @property

@@ -274,7 +274,7 @@ class Media:
                     ends = max(cursor.end for cursor in (pictures, sounds) if cursor is not None)
                     raise MediaError(f"nothing to read from {start:g} s on in {self.name!r}: it ends at {ends:.2f} s")
                 if finished:
-                    self._check_ends(pictures, sounds, report)
+                    self.check_ends(pictures.end if pictures else None, sounds.end if sounds else None, report)
                 if clip is not None:
                     yield clip
                 if finished or clip is None or (end is not None and b >= end):
@@ -314,7 +314,7 @@ class Media:
         self, start: float, fit: tuple[int, int] | None, report: Report, opened: list[Any]
     ) -> PictureCursor:
         assert self.picture_index is not None
-        walk = self._walk(self.picture_index)
+        walk = self.walk(self.picture_index)
         container, frames = walk.begin(None if start <= 0 else start + self.origin, report)
         opened.append(container)
         framing = self.framing(fit, report)
@@ -322,7 +322,7 @@ class Media:
 
     def _sound_cursor(self, start: float, sample_rate: int, report: Report, opened: list[Any]) -> SoundCursor:
         assert self.sound_index is not None
-        walk = self._walk(self.sound_index)
+        walk = self.walk(self.sound_index)
         container, frames = walk.begin(None if start <= 0 else start + self.origin - PREROLL, report)
         opened.append(container)
         return SoundCursor(frames, walk.first, self.origin, start, sample_rate, report)
@@ -336,7 +336,8 @@ class Media:
         """A new container on the file, at its beginning."""
         return self._source.open()
 
-    def _walk(self, index: int) -> Walk:
+    def walk(self, index: int) -> Walk:
+        """How the frames of one of the two streams are decoded."""
         delay = self._delay if index == self.picture_index else None
         indexes = tuple(self._starts)
         return Walk(
@@ -355,22 +356,18 @@ class Media:
         """What places the pictures of one pass, in seconds from `origin` in the file's own count."""
         return Screen(origin, 1.0 / (self.frame_rate or DEFAULT_RATE), self._delay)
 
-    def _check_ends(self, pictures: PictureCursor | None, sounds: SoundCursor | None, report: Report) -> None:
-        """Say so if decoding ended much earlier than the file states: nothing is cut short in silence."""
+    def check_ends(self, shown: float | None, heard: float | None, report: Report) -> None:
+        """Say so if picture and sound (None: not decoded) ended much earlier than the file states: nothing is cut short
+        in silence."""
         said = False
-        for kind, cursor, index in (("picture", pictures, self.picture_index), ("sound", sounds, self.sound_index)):
+        for kind, end, index in (("picture", shown, self.picture_index), ("sound", heard, self.sound_index)):
             stated = None if index is None else self._stated[index]
-            if cursor is not None and stated is not None and _falls_short(cursor.end, stated):
-                report.warn(f"the {kind} ends at {cursor.end:.2f} s, but the file states {stated:.2f} s")
+            if end is not None and stated is not None and _falls_short(end, stated):
+                report.warn(f"the {kind} ends at {end:.2f} s, but the file states {stated:.2f} s")
                 said = True
-        if (
-            said
-            or self.duration is None
-            or (pictures is None) == self.has_picture
-            or (sounds is None) == self.has_sound
-        ):
+        if said or self.duration is None or (shown is None) == self.has_picture or (heard is None) == self.has_sound:
             return
-        last = max(cursor.end for cursor in (pictures, sounds) if cursor is not None)
+        last = max(end for end in (shown, heard) if end is not None)
         if _falls_short(last, self.duration):
             report.warn(f"the file ends at {last:.2f} s, but it states {self.duration:.2f} s")
 

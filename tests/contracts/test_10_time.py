@@ -6,16 +6,13 @@ sound that is late or early against the picture, and read whole, in pieces and f
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mirasol.media.reader import join, open_media
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
 from films import heard_beeps, make_film, read_clock
+from mirasol.media.reader import join, open_media
 
 BEEPS = [0.5, 1.75, 3.2]
 STEADY = np.arange(0, 4, 1 / 25)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -15,12 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import REMEMBERING_SIZES
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
-
 from films import make_film
-
+from helpers import REMEMBERING_SIZES
 from mirasol.data.decoding import Bad, read_item
 from mirasol.data.examples import Batch, clip_inputs
 from mirasol.data.item_streams import ItemStreams, Long, chunk_inputs

@@ -17,12 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
-
-from films import heard_beeps, make_film, read_clock
 from PIL import Image
 
+from films import heard_beeps, make_film, read_clock
 from mirasol import cli
 from mirasol.data.decoding import read_bytes
 from mirasol.data.encoding import Recoding, recode

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from films import make_film
 
+from films import make_film
 from mirasol.inference.answer import Loaded
 from mirasol.inference.files import watch
 from mirasol.inference.follow import Event, Follow, clock

@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import make_film, read_clock
 
+from films import make_film, read_clock
 from mirasol.inference.intake import Intake
 from mirasol.media.live import Live
 from mirasol.media.reader import join, open_media, read

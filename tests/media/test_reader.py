@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import heard_beeps, make_film, read_clock
 
+from films import heard_beeps, make_film, read_clock
 from mirasol.media.clip import MediaError
 from mirasol.media.reader import join, open_media, read
 

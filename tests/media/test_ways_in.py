@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import make_film
 from PIL import Image
 
+from films import make_film
 from mirasol.media.clip import MediaError
 from mirasol.media.live import Live
 from mirasol.media.opening import Source

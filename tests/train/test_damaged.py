@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mixed_run import LEAST
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
-
 from films import make_film
-
 from mirasol.data.batches import JUDGED, ItemBatches
 from mirasol.data.opening import open_items
 from mirasol.data.texts import Pairs

@@ -68,12 +68,18 @@ def make_film(
     channels: int = 2,
     audio_shift: float = 0.0,
     turn: int = 0,
+    mirror: bool = False,
+    aspect: Fraction | None = None,
+    jitter: float = 0.0,
+    seed: int = 0,
     options: dict[str, str] | None = None,
     format: str | None = None,
 ) -> None:
     """Write a film whose frames go on screen at `times` and whose beeps begin at `at` (both before any shift).
 
     `audio_shift`: seconds added to the timestamps of the sound alone. `times=None`: no picture; `at=None`: no sound.
+    `turn` and `mirror` stand in the display matrix, `aspect` is that of the pixels. `jitter`: seconds by which packets
+    of sound are out at most, but for the first, by chance (`seed`).
     """
     with av.open(str(path), "w", format=format) as out:
         picture = sound = None
@@ -81,8 +87,9 @@ def make_film(
             picture = out.add_stream(video, rate=rate, options={"g": "12", **(options or {})})
             picture.height, picture.width, picture.pix_fmt = *size, pixels
             picture.codec_context.time_base = Fraction(1, base)
-            if turn:
-                picture.set_display_rotation(turn)
+            picture.codec_context.sample_aspect_ratio = aspect or Fraction(1)
+            if turn or mirror:
+                picture.set_display_rotation(turn, mirror)
         if at is not None:
             layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
             sound = out.add_stream(audio, rate=audio_rate, layout=layout)
@@ -90,9 +97,18 @@ def make_film(
         if picture is not None:
             packets += _encode_picture(picture, times, size, base)
         if sound is not None:
-            packets += _encode_sound(sound, beeps(seconds, at, audio_rate, channels), audio_rate, audio_shift)
+            heard = _encode_sound(sound, beeps(seconds, at, audio_rate, channels), audio_rate, audio_shift)
+            packets += _moved(heard, jitter, np.random.default_rng(seed))
         for packet in sorted(packets, key=lambda p: float((p.dts or 0) * p.time_base)):
             out.mux(packet)
+
+
+def _moved(packets, jitter, chance):
+    last = None
+    for packet in packets:
+        moved = packet.pts if last is None else packet.pts + round(chance.uniform(-jitter, jitter) / packet.time_base)
+        packet.pts = packet.dts = last = moved if last is None else max(last + 1, moved)
+    return packets
 
 
 def _encode_picture(stream, times, size, base):

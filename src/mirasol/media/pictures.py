@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from .limits import AT_ONCE
 from .opening import Report, raw_seconds
@@ -16,6 +16,9 @@ from .packets import Photo
 
 STILL_SECONDS = 1.0  # how long a picture without a duration of its own is on screen
 TOO_SHORT = 0.25  # seconds: a silent film shorter than this is treated like a still
+# Without this, FFmpeg turns planes with transparency into RGBA by a way that leaves what lies in memory in the last
+# columns where the width is no multiple of 8.
+EXACT = int(Interpolation.BICUBIC) | int(Interpolation.ACCURATE_RND)
 ROWS = 256  # of a transparent picture that are laid on white at a time
 GREY = 128  # beside a picture of another shape
 SAME_TIME = 1e-6  # seconds: a frame that begins this little after an instant counts as being on screen at it
@@ -110,7 +113,7 @@ def _shrunk(frame: Any, pixels: int, least: tuple[int, int]) -> tuple[int, int]:
 
 def _on_white(frame: Any) -> Any:
     """Lay a picture with transparency on white paper, some rows at a time."""
-    rgba = frame.to_ndarray(format="rgba")
+    rgba = frame.reformat(format="rgba", interpolation=EXACT).to_ndarray()
     rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
     for top in range(0, len(rgba), ROWS):
         part = rgba[top : top + ROWS].astype(np.uint16)

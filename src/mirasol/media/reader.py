@@ -20,6 +20,7 @@ What holds for every file:
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -41,6 +42,7 @@ Instants = Callable[[float, float], Any]
 PROBE_PACKETS = 2000  # how far to look for the first frame of each stream
 FASTEST = 1000.0  # frames per second: a higher rate is a count of ticks (raw DV states 60 000)
 DEFAULT_RATE = 25.0  # frames per second, where a file states none
+UNSTATED = 0.25  # seconds by which a file may be longer than it states without being several
 SHORTFALL = 1.0  # seconds, and ...
 SHORTFALL_SHARE = 0.02  # ... share of the stated duration that may be missing at the end without a warning
 
@@ -174,7 +176,9 @@ class Media:
                     failures += 1
         finally:
             container.close()
-        if steady.breaks and steady.end is not None:
+        # Some formats count a second recording on by themselves, and state the length of the first alone.
+        longer = steady.end is not None and steady.end - self.origin > (self.duration or math.inf) + UNSTATED
+        if (steady.breaks or longer) and steady.end is not None:
             self._joined = True
             ends = {index: steady.ends(index) for index in self._starts}
             self._stated = {index: None if end is None else end - self.origin for index, end in ends.items()}
@@ -315,7 +319,8 @@ class Media:
     ) -> PictureCursor:
         assert self.picture_index is not None
         walk = self.walk(self.picture_index)
-        container, frames = walk.begin(None if start <= 0 else start + self.origin, report)
+        # Of hardly more than a still, the whole must be seen to know how long it stays.
+        container, frames = walk.begin(None if start <= STILL_SECONDS else start + self.origin, report)
         opened.append(container)
         framing = self.framing(fit, report)
         return PictureCursor(frames, framing, self.screen(self.origin), walk.first, self.has_sound, self._delay)

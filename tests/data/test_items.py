@@ -134,10 +134,11 @@ def test_manifests(kind: str, tmp_path: Path) -> None:
 
 
 def test_text_alone_and_sound_alone(tmp_path: Path) -> None:
-    path = tmp_path / "m.jsonl"
-    path.write_text('{"question": "q?", "answer": "a"}\n{"audio": "s.mp3", "caption": ["loud", "very loud"]}\n')
-    first, second = open_items(path)
+    (tmp_path / "texts.jsonl").write_text('{"question": "q?", "answer": "a"}\n')
+    (first,) = open_items(tmp_path / "texts.jsonl")
     assert (first.media, first.pairs) == (None, (("q?", "a"),))
+    (tmp_path / "m.jsonl").write_text('{"audio": "s.mp3", "caption": ["loud", "very loud"]}\n')
+    (second,) = open_items(tmp_path / "m.jsonl")
     assert (second.media, second.sound) == (str(tmp_path / "s.mp3"), None)
     assert second.pairs == ((None, "loud"), (None, "very loud"))
 

@@ -36,8 +36,8 @@ HALF = 0.02  # seconds: half a frame at 25 frames per second
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films in a folder, and a manifest of them: doubles under other names, spans, a sound and a picture by itself,
-    texts alone, and what cannot be used."""
+    """Films in a folder, and a manifest of them: doubles under other names, spans, a sound and a picture by itself, and
+    what cannot be used."""
     folder = tmp_path_factory.mktemp("films")
     rows = []
     for number in range(5):
@@ -45,6 +45,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_film(film, times=np.arange(18 + number) / 10, at=[0.3 + number / 10], seconds=2.0)
         rows.append({"file": film.name, "caption": f"film {number}"})
     shutil.copy(folder / "1.mp4", folder / "one.mp4")
+    shutil.copy(folder / "0.mp4", folder / "zero.mp4")
     make_film(folder / "sound.m4a", times=None, at=[0.7], seconds=1.5, format="mp4")
     Image.fromarray(np.full((40, 56, 3), 90, np.uint8)).save(folder / "still.png")
     whole = (folder / "4.mp4").read_bytes()
@@ -57,8 +58,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"file": "2.mp4", "start": 0.4, "end": 1.3, "question": "what?", "answer": "a part"},
         {"file": "sound.m4a", "caption": "a beep"},
         {"file": "still.png", "audio": "sound.m4a", "caption": "grey, and a beep"},
-        {"question": "two and two?", "answer": "four"},
-        {"question": "two and two?", "answer": "four", "caption": ""},
+        {"file": "zero.mp4", "caption": "film 0"},
         *({"file": f"{name}.mp4", "caption": name} for name in ("half", "zeros", "empty", "missing")),
         {"file": "3.mp4", "start": 0.5, "end": 60, "caption": "states a length that it has not"},
         {"file": "3.mp4", "start": 50, "end": 60, "caption": "begins after its end"},

@@ -164,7 +164,8 @@ class ItemBatches:
         """How many items were decoded, every bad one once, and every file that is used with a note."""
         broken = [bad for source in self.mixture.sources for bad in getattr(source.items, "broken", ())]
         noted = [{"place": place, "notes": list(notes)} for place, notes in self.noted.items()]
-        return {"decoded": self._decoded, "bad": [vars(bad) for bad in (*broken, *self.bad.values())], "noted": noted}
+        bad = [vars(bad) for bad in (*broken, *self.bad.values())]
+        return {"decoded": self._decoded, "bad": bad, "listed": len(broken), "noted": noted}
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be gone on with: what is learned from, and how it is dealt out."""

@@ -23,7 +23,7 @@ class Member:
 Place = str | Member  # a path, or a file inside a shard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """`media` is a video, a picture or a sound; None: text alone. `sound` is the sound track where it lies in a file of
     its own. `start` and `end` are seconds of the media; None: from its beginning, to its end.

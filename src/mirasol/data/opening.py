@@ -11,6 +11,7 @@ from pathlib import Path
 from .annotations import MediaFolder, format_of, read_annotations, to_items
 from .annotations.folders import Beside
 from .annotations.formats import MANIFEST
+from .annotations.manifests import manifest_rows
 from .annotations.rows import NO_MEDIA, Annotations, distinct
 from .annotations.tables import read_table
 from .folders import folder_items, metadata_files
@@ -73,19 +74,25 @@ def of_folder(folder: Path, prompt: str | None) -> Listed:
 def of_table(path: Path, prompt: str | None, media: str | Path | None) -> Listed:
     """The items of a manifest or an annotation file, with the media found. `ValueError` where none of them are."""
     try:
-        table = read_table(path)
+        table = read_table(path, skip=True)
         format = format_of(table)
-        found = read_annotations(path) if format is None else distinct(format.read(table))
+        if format is MANIFEST:
+            found = manifest_rows(table)
+        else:
+            found = read_annotations(path) if format is None else distinct(format.read(table))
     except ValueError as error:
         if path.suffix.lower() in MANIFESTS:
             raise
         raise ValueError(f"expected {KINDS}, found {path.name!r}: {str(error).partition('. Known')[0]:.120}") from None
     if format is MANIFEST:
-        return to_items(found, Beside(path, found.rows, media), prompt)
-    folder = MediaFolder(path.parent if media is None else media)
-    items = to_items(found, folder, prompt)
-    if not items:
-        raise ValueError(none_found(path, found, folder, media is None))
+        items = to_items(found, Beside(path, found.rows, media), prompt)
+        items.notes[:0] = table.notes
+    else:
+        folder = MediaFolder(path.parent if media is None else media)
+        items = to_items(found, folder, prompt)
+        if not items:
+            raise ValueError(none_found(path, found, folder, media is None))
+    items.broken[:0] = table.broken
     return items
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from json import JSONDecodeError
 from typing import Any
 
@@ -31,16 +32,17 @@ SHOWN = "target, answer, caption, text, label, response (and perhaps prompt, que
 MOST_BYTES = 16 << 20  # of one text file: more is no caption
 
 
-def squashed(name: Any) -> str:
+@lru_cache(4096)
+def squashed(name: str) -> str:
     """`Video Path` -> videopath"""
-    return re.sub(r"[\W_]+", "", str(name)).lower()
+    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def plain_names(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The same row by squashed names; of two that become one the first that is not empty."""
     found: dict[str, Any] = {}
     for name, value in row.items():
-        short = squashed(name)
+        short = squashed(str(name))
         if found.get(short) in (None, ""):
             found[short] = value
     return found
@@ -48,7 +50,10 @@ def plain_names(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def first_of(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """The value under the first of these names that is there and not empty; None without one."""
-    return next((row[name] for name in names if not _empty(row.get(name))), None)
+    for name in names:
+        if (value := row.get(name)) is not None and not _empty(value):
+            return value
+    return None
 
 
 def _empty(value: Any) -> bool:
@@ -100,7 +105,7 @@ def pairs_in(name: str, data: bytes, prompt: str | None = None) -> Pairs:
         raise ValueError(f"expected {name} as UTF-8 text") from None
     if not name.lower().endswith(".json"):
         return tuple((prompt, target) for _, target in pairs_of(text))
-    from .annotations.tables import NotPlain, parse_json
+    from .annotations.plain import NotPlain, parse_json
 
     try:
         return pairs_of(parse_json(text))

@@ -188,9 +188,13 @@ class Record:
         that are no sound, damaged packets) into out/noted.jsonl, each once; a line for people about either."""
         bad = [item for report in reports for item in report.get("bad", [])]
         noted = [item for report in reports for item in report.get("noted", [])]
+        listed = max((report.get("listed", 0) for report in reports), default=0)  # every process lists the same
         path = self.out / "left_out.jsonl"
         if items := self._listed(path, ("key", "place"), bad):
-            self.say(f"{len(items)} of the items could not be used so far and are skipped; {path} names them")
+            words = [f"{listed} rows or files were skipped when the data was listed"] if listed else []
+            if count := len(items) - listed:
+                words.append(f"{count} of the items could not be used so far")
+            self.say(f"{' and '.join(words)}; {path} names them")
         path = self.out / "noted.jsonl"
         if files := self._listed(path, ("place",), noted):
             few = "; ".join(f"{one['place']}: {', '.join(one['notes'])}" for one in files[-SHOWN:])

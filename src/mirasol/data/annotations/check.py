@@ -12,7 +12,7 @@ from mirasol.media.reader import open_media
 from .folders import Beside, MediaFolder, Placed
 from .formats import MANIFEST, recognise
 from .rows import Annotations, by_media, distinct
-from .tables import read_table
+from .tables import Table, read_table
 
 SHOWN = 5  # names of missing and damaged media that are shown
 LOOK = 1.0  # seconds that are decoded of each file
@@ -47,7 +47,7 @@ def check(
     path: Path, folder: Path | None = None, tick: Callable[[int, int], None] = lambda done, total: None
 ) -> Checked:
     """Reads the file, looks for its media and decodes the first second of each; see `Checked`."""
-    table = read_table(path)
+    table = read_table(path, skip=True)
     format = recognise(table)
     found = distinct(format.read(table))
     groups = list(by_media(found.rows))
@@ -73,7 +73,7 @@ def check(
         str(path), found.format, format.name, len(found.rows), found.splits(), found.types(), len(found.labels),
         sum(not row.answers for row in found.rows), asdict(found.rows[0]) if found.rows else None, found.notes,
         None if media is None else len(groups), tuple(missing), tuple(silent), tuple(blind), tuple(damaged),
-        tuple(advice(found, len(groups), media, len(missing), len(damaged))),
+        (*broken_lines(table), *advice(found, len(groups), media, len(missing), len(damaged))),
     )  # fmt: skip
 
 
@@ -93,6 +93,14 @@ def look(place: Placed) -> tuple[bool, bool, str | None]:
     except (ValueError, OSError) as error:
         return False, False, " ".join(str(error).split())
     return picture, sound, None
+
+
+def broken_lines(table: Table) -> list[str]:
+    """A line about the lines of the file that cannot be read, if there are any."""
+    if not table.broken:
+        return []
+    few = "; ".join(f"{bad.key}: {bad.reason}" for bad in table.broken[:SHOWN])
+    return [f"{len(table.broken)} lines cannot be read; training skips them, evaluation wants a whole file: {few}"]
 
 
 def advice(

@@ -17,7 +17,19 @@ from typing import Any
 
 from .fields import Form, form
 from .rows import Annotations, Row, split_of
-from .tables import Table, beside, brief, is_whole, list_of, mapping_beside, number_of, read_table, require, text_of
+from .tables import (
+    Table,
+    beside,
+    brief,
+    is_list,
+    is_whole,
+    list_of,
+    mapping_beside,
+    number_of,
+    read_table,
+    require,
+    text_of,
+)
 
 SUBSET = "subset_answers.json"  # of EgoSchema
 PLACE = re.compile(r"{(.+?)}")
@@ -168,8 +180,8 @@ def flat(table: Table) -> Table:
                      if name.startswith("task") and isinstance(task, dict)]  # fmt: skip
             return Table(table.path, [{**task, "index": f"{film}/{name}", "video_path": f"videos/{film}.mp4"}
                                       for film, name, task in tasks])  # fmt: skip
-    fields = set(value[0]) if isinstance(value, list) and value and isinstance(value[0], dict) else table.fields
-    objects = value if isinstance(value, list) else table.objects
+    fields = set(value[0]) if is_list(value) and value and isinstance(value[0], dict) else table.fields
+    objects = value if is_list(value) else table.objects
     for needed, change in FLAT.items():
         if set(needed) <= fields and all(isinstance(one, dict) and set(needed) <= set(one) for one in objects):
             return Table(table.path, [change(one) for one in objects])

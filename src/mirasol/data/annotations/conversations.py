@@ -182,7 +182,7 @@ def read_mixture(table: Table) -> Annotations:
         other = read_table(path)
         if not is_conversation(other):
             raise ValueError(f"expected conversations in {other.path}, listed in {table.path.name}")
-        chosen = _share(other.objects, strategy, table.path)
+        chosen = _share(list(other.objects), strategy, table.path)
         found = read_conversations(Table(other.path, chosen))
         rows += [_renamed(row, other.path.stem) for row in found.rows]
         notes.append(f"{other.path.name}: {len(chosen)} of {len(other.objects)} conversations ({strategy})")

@@ -7,8 +7,9 @@ below. Nothing outside the folder is ever found, whatever a name says.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ VIDEO = tuple(f".{ending}" for ending in sorted(PICTURES))
 SOUND = tuple(f".{ending}" for ending in sorted(SOUNDS))
 PICTURE = tuple(f".{ending}" for ending in sorted(STILLS))
 SUFFIXES = (*VIDEO, *SOUND, *PICTURE)
+LOOK = 1_000  # paths of a manifest that are looked for, to see whether they are relative to it
 RANK = {suffix: rank for rank, kind in enumerate((VIDEO, SOUND, PICTURE)) for suffix in kind}  # a film before its sound
 
 
@@ -89,16 +91,16 @@ def _without_suffix(name: str) -> str:
 class Beside:
     """Where the media of a manifest lie: paths relative to its folder, or in `media`, a folder of their own.
 
-    A name without an ending, and every name where not one of the paths is there, is looked for below the folder. A path
-    that is not there stays one: it is a fault of its item when that is opened.
+    A name without an ending, and every name where not one of the first paths is there, is looked for below the folder.
+    A path that is not there stays one: it is a fault of its item when that is opened.
     """
 
-    def __init__(self, path: Path, rows: Sequence[Row], media: str | Path | None = None) -> None:
+    def __init__(self, path: Path, rows: Iterable[Row], media: str | Path | None = None) -> None:
         self.folder = path.parent
         self.media = None if media is None else MediaFolder(media)
         self.count = 0 if self.media is None else self.media.count
-        names = [row.files[0] for row in rows if row.files]
-        self.relative = self.media is not None or any(os.path.isfile(self.folder / name) for name in names)
+        names = [row.files[0] for row in islice((row for row in rows if row.files), LOOK)]
+        self.relative = self.media is not None or any(os.path.isfile(os.path.join(path.parent, one)) for one in names)
         if self.media is None and not self.relative and names:
             self.media = MediaFolder(self.folder)
 
@@ -112,11 +114,10 @@ class Beside:
         return Placed(media, sound, row.start, row.end)
 
     def _place(self, name: str) -> str | None:
-        beside = self.folder / name
         if self.media is not None and (found := self.media.look(name)) is not None:
             return str(found)
-        if is_media_name(name) or os.path.isfile(beside):
-            return str(beside)
+        if is_media_name(name) or os.path.isfile(os.path.join(self.folder, name)):
+            return str(self.folder / name)
         if self.media is None:
             self.media = MediaFolder(self.folder)
             return self._place(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import choices, clips, conversations, labels, manifests, nextqa, questions, sounds, streams
 from .fields import Form
 from .rows import Annotations, distinct
-from .tables import Table, brief, read_table
+from .tables import Table, brief, is_list, read_table
 
 SHOWN = 8  # names of fields in a message
 
@@ -100,7 +100,7 @@ def recognise(table: Table) -> Format:
 def found_in(table: Table) -> str:
     if table.lines:
         return f"found a CSV that begins with {brief(list(table.lines[0]))}"
-    if isinstance(table.value, list):
+    if is_list(table.value):
         return f"found a list that begins with {brief(table.value[0])}" if table.value else "found an empty list"
     return f"found {type(table.value).__name__} {brief(table.value)}"
 

@@ -31,6 +31,7 @@ from mirasol.data.texts import (
 
 from .choices import place_of, unletter
 from .fields import LETTERED_OPTION, meaningful, words_of
+from .lines import Again
 from .rows import NO_MEDIA, Annotations, Row, span_words, split_of
 from .tables import Table, clock_seconds, list_of
 
@@ -77,7 +78,7 @@ class Columns:
     @cached_property
     def names(self) -> dict[str, str]:
         """Squashed name -> the name as it stands."""
-        return {squashed(name): str(name) for name in sorted(self.table.all_fields, key=str) if name != ROW_NUMBER}
+        return {squashed(str(name)): str(name) for name in sorted(self.table.all_fields, key=str) if name != ROW_NUMBER}
 
     @cached_property
     def lettered(self) -> list[str]:
@@ -156,8 +157,22 @@ def fits(table: Table) -> bool:
 
 
 def read_manifest(table: Table) -> Annotations:
-    """A row for each text. What is wrong with a row is its `fault`; `ValueError` where no row can be used."""
-    columns, path, rows = Columns(table), table.path, []
+    """A row for each text, with a key of its own. What is wrong with a row is its `fault`; `ValueError` where no row
+    can be used."""
+    found = manifest_rows(table)
+    seen: dict[tuple[Any, ...], int] = {}
+    rows = []
+    for row in found.rows:
+        place = (row.files, row.start, row.end, row.sound)
+        seen[place] = count = seen.get(place, 0) + 1
+        rows.append(row if count == 1 or not row.files else replace(row, key=f"{row.key}#{count}"))
+    return replace(found, rows=tuple(rows))
+
+
+def manifest_rows(table: Table) -> Annotations:
+    """The same with rows that are made again each time they are gone through, for long tables; several of one place
+    share a key."""
+    columns, path = Columns(table), table.path
     if not columns.media and columns.like_media:
         raise ValueError(
             f"no row of {path.name} has media, although {', '.join(columns.like_media[:4])} looks like it: expected a "
@@ -166,19 +181,15 @@ def read_manifest(table: Table) -> Annotations:
     if columns.media and all(first_of(row, columns.media) is None for row in columns.rows):
         names = ", ".join(columns.names[name] for name in columns.media)
         raise ValueError(f"no row of {path.name} has media: {names} is empty in every row")
-    seen: dict[tuple[Any, ...], int] = {}
-    for number, one in enumerate(columns.rows, 1):
-        for row in _rows(one, f"row {number}", columns, path):
-            place = (row.files, row.start, row.end, row.sound)
-            seen[place] = count = seen.get(place, 0) + 1
-            rows.append(row if count == 1 or not row.files else _again(row, count))
-    if all(row.fault for row in rows):
-        raise ValueError(f"{path}, {rows[0].fault if rows[0].files else f'row 1: {rows[0].fault}'}")
-    return Annotations("manifest", tuple(rows), notes=tuple(_notes(columns)))
 
+    def rows() -> Iterator[Row]:
+        for number, one in enumerate(columns.rows, 1):
+            yield from _rows(one, f"row {number}", columns, path)
 
-def _again(row: Row, count: int) -> Row:
-    return replace(row, key=f"{row.key}#{count}")
+    if all(row.fault for row in rows()):
+        first = next(rows())
+        raise ValueError(f"{path}, {first.fault if first.files else f'row 1: {first.fault}'}")
+    return Annotations("manifest", Again(rows), notes=tuple(_notes(columns)))
 
 
 def _rows(one: Mapping[str, Any], where: str, columns: Columns, path: Path) -> list[Row]:
@@ -196,8 +207,10 @@ def _rows(one: Mapping[str, Any], where: str, columns: Columns, path: Path) -> l
         start, end = _span(one)
         if files:
             key = files[0] + span_words(start, end)
-        elif empty := [columns.names[name] for name in columns.media if one.get(name) == ""]:
-            raise ValueError(f"{NO_MEDIA}: its {empty[0]} is empty")
+        elif columns.media:  # rows of texts alone belong into a table of their own
+            empty = [columns.names[name] for name in columns.media if name in one]
+            what = f"its {empty[0]} is empty" if empty else f"it has no {columns.names[columns.media[0]]}"
+            raise ValueError(f"{NO_MEDIA}: {what}")
         pairs = _pairs(one, columns, path)
         if not pairs or not all(target for _, target in pairs):
             raise ValueError("it has an empty text" if pairs else "it has no text")
@@ -249,7 +262,7 @@ def _pairs(one: Mapping[str, Any], columns: Columns, path: Path) -> Pairs:
 
 
 def _notes(columns: Columns) -> list[str]:
-    names, notes = columns.names, list(columns.table.notes)
+    names, notes = columns.names, []
     if columns.guessed:
         notes.append(f"the column {names[columns.guessed]!r} is taken for the media")
     if columns.numbers:

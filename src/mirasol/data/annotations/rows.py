@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mirasol.data.items import Bad, Item, Listed
 
-from .folders import Beside, MediaFolder, Placed
+from .folders import Beside, MediaFolder
 
 NO_MEDIA = "its media are missing"
+NOTHING: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Row:
     sound: str | None = None  # a sound track in a file of its own
     at: float | None = None  # asked at this second of a stream, when nothing later may have been seen
     many: bool = False
-    more: Mapping[str, Any] = field(default_factory=dict)  # what only this format has
+    more: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  # what only this format has
     fault: str = ""  # why it cannot be used, where that is known
 
     @property
@@ -63,7 +65,7 @@ class Annotations:
     people: what was not found beside the file, what was left out."""
 
     format: str
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -87,6 +89,7 @@ def distinct(annotations: Annotations) -> Annotations:
     return replace(annotations, rows=tuple(rows), notes=(*annotations.notes, note))
 
 
+@lru_cache(256)
 def split_of(path: Path) -> str | None:
     """From the file's name: `avqa-val.json` -> "val"; None where it says nothing."""
     words = "".join(c if c.isalpha() else " " for c in path.stem.lower()).split()
@@ -101,22 +104,31 @@ def to_items(annotations: Annotations, folder: MediaFolder | Beside, prompt: str
     second. Rows whose media are missing, or that have no answer, are skipped and named in `broken`. `prompt` goes with
     texts that stand alone."""
     items = Listed(notes=annotations.notes)
-    for group in by_media(annotations.rows):
-        found = folder.find(group[0])
-        for at in dict.fromkeys(row.at for row in group):
-            rows = []
-            for row in (row for row in group if row.at == at):
-                if why := row.fault or ("" if row.target.strip() else "it has no answer") or absent(row, found):
-                    items.broken.append(Bad(row.key, row.media, why))
-                else:
-                    rows.append(row)
-            if rows and found is not None:
-                pairs = tuple((prompt if row.question is None else row.question, row.target) for row in rows)
-                end = found.end if at is None else at
-                key = rows[0].key
-                if isinstance(folder, Beside) and found.media is not None:  # a manifest's rows have no ids
-                    key = f"{found.media}{span_words(found.start, end)}"
-                items.append(Item(key, found.media, pairs, found.start, end, found.sound))
+    numbers: dict[tuple[Any, ...], int] = {}  # film, span, sound, second of asking -> place in the list
+    several: dict[int, list[tuple[str | None, str]]] = {}  # the pairs of items that have more than one
+    for row in annotations.rows:
+        place = (row.media, row.start, row.end, row.sound, row.at)
+        number, target = numbers.get(place), row.target
+        found = folder.find(row) if number is None else None
+        why = row.fault or ("" if target.strip() else "it has no answer")
+        if why or (number is None and found is None):
+            items.broken.append(Bad(row.key, row.media, why or absent(row)))
+            continue
+        pair = (prompt if row.question is None else row.question, target)
+        if number is not None:
+            several.setdefault(number, [*items[number].pairs]).append(pair)
+            continue
+        assert found is not None
+        numbers[place] = len(items)
+        end, key = found.end if row.at is None else row.at, row.key
+        if isinstance(folder, Beside) and found.media is not None:  # a manifest's rows have no ids
+            key = f"{found.media}{span_words(found.start, end)}"
+        items.append(Item(key, found.media, (pair,), found.start, end, found.sound))
+    for number, pairs in several.items():
+        items[number] = replace(items[number], pairs=tuple(pairs))
+    if any(place[-1] is not None for place in numbers):  # those of one film together
+        films = {film: rank for rank, film in enumerate(dict.fromkeys(place[:-1] for place in numbers))}
+        items[:] = [items[numbers[place]] for place in sorted(numbers, key=lambda place: films[place[:-1]])]
     return items
 
 
@@ -124,10 +136,8 @@ def span_words(start: float | None, end: float | None) -> str:
     return "" if start is None and end is None else f"[{start or 0:g}, {'' if end is None else f'{end:g}'})"
 
 
-def absent(row: Row, found: Placed | None) -> str:
-    """Why the media of a row were not found, an empty text where they were."""
-    if found is not None:
-        return ""
+def absent(row: Row) -> str:
+    """Why the media of a row were not found."""
     return f"{NO_MEDIA}: no file {' or '.join(dict.fromkeys((*row.names, *filter(None, (row.sound,)))))}"
 
 

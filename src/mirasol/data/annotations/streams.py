@@ -16,7 +16,7 @@ from typing import Any
 from .choices import place_of, unletter
 from .fields import form
 from .rows import Annotations, Row
-from .tables import Table, clock_seconds, list_of, number_of, objects_of, require, text_of
+from .tables import Table, clock_seconds, is_list, list_of, number_of, objects_of, require, text_of
 
 COUNTS = tuple(str(number) for number in range(21))
 YES_NO = ("no", "yes")
@@ -72,7 +72,7 @@ ASKED = ("question, task_type, time_stamp, answer, options, required_ability, gr
 
 def _with_questions(table: Table) -> Table:
     """The films, and the questions of each after them, their fields as `asked.options`: both kinds count."""
-    films = list(_films(table.value)) if isinstance(table.value, list) else []
+    films = list(_films(table.value)) if is_list(table.value) else []
     lists = [film["questions"] for film in films if isinstance(film.get("questions"), list)]
     asked = [one for questions in lists for one in questions if isinstance(one, dict)]
     return Table(table.path, films + [{f"asked.{name}": value for name, value in one.items()} for one in asked])

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import ast
 import csv
-import io
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mirasol.data.items import Bad
+
+from .lines import LINE, Again, Broken, csv_lines, json_lines, spaced
+from .plain import NotPlain, parse_json
+
 LINES = (".jsonl", ".ndjson")
 JSON = (".json", *LINES)
-LINE_END = re.compile(r"\r\n|\n|\r")  # not those of str.splitlines, which may stand within a JSON text
 COMMENTS = re.compile(r"\A(?:[ \t]*#[^\n]*(?:\n|\Z))+")  # before everything else, as in AST's samples
 MIXTURE_FIELD = re.compile(r"""\b(json_path|sampling_strategy)["']?\s*:\s*("[^"]*"|'[^']*'|[^\n,}\]]+)""")
 
@@ -29,22 +31,29 @@ MIXTURE_FIELD = re.compile(r"""\b(json_path|sampling_strategy)["']?\s*:\s*("[^"]
 @dataclass(frozen=True)
 class Table:
     """`value` is what JSON held, None for CSV; `lines` are the fields of a CSV file, its header among them. `notes` are
-    lines for people about what was not read."""
+    lines for people about what was not read, `broken` the lines that could not be."""
 
     path: Path
     value: Any = None
-    lines: tuple[tuple[str, ...], ...] = ()
+    lines: Sequence[tuple[str, ...]] = ()
     notes: tuple[str, ...] = ()
+    broken: tuple[Bad, ...] = ()
 
     @cached_property
-    def objects(self) -> list[dict[str, Any]]:
-        """The file as one list of objects: of a JSON list, or of a CSV file with a header; empty if it is neither.
-        `ValueError` for a list that begins with an object and goes on with something else."""
-        if isinstance(self.value, list) and self.value and isinstance(self.value[0], dict):
+    def objects(self) -> Sequence[dict[str, Any]]:
+        """The file as objects: of a JSON list, or of a CSV file with a header; empty if it is neither. `ValueError` for
+        a list that begins with an object and goes on with something else."""
+        if is_list(self.value) and self.value and isinstance(self.value[0], dict):
             return objects_of(self.value, "every row", self.path)
         if self.lines and self.header:
-            return [dict(zip(self.header, line, strict=True)) for line in self.lines[1:]]
+            make = self._of_lines
+            return Again(make) if isinstance(self.lines, Again) else list(make())
         return []
+
+    def _of_lines(self) -> Iterator[dict[str, Any]]:
+        lines = iter(self.lines)
+        next(lines)
+        return (dict(zip(self.header, line, strict=True)) for line in lines)
 
     @cached_property
     def header(self) -> tuple[str, ...]:
@@ -59,7 +68,7 @@ class Table:
     @cached_property
     def fields(self) -> set[str]:
         """The keys of the first object; nothing where there is none."""
-        if isinstance(self.value, list) and self.value and isinstance(self.value[0], dict):
+        if is_list(self.value) and self.value and isinstance(self.value[0], dict):
             return set(self.value[0])
         return set(self.header) if self.lines else set()
 
@@ -78,8 +87,13 @@ def _word(text: str) -> bool:
     return bool(text) and text[0] not in "0123456789-" and re.sub("[_ -]", "", text).isalnum()
 
 
-def read_table(path: str | Path) -> Table:
-    """`ValueError` with one line for a file that is missing, no text, or not whole."""
+def is_list(value: Any) -> bool:
+    return isinstance(value, list | Again)
+
+
+def read_table(path: str | Path, *, skip: bool = False) -> Table:
+    """`ValueError` with one line for a file that is missing, no text, or not whole. `skip`: single lines (of CSV, or
+    JSON lines) that cannot be read are skipped, and named in `broken`, unless they are most of them."""
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no annotation file {str(path)!r}")
@@ -107,67 +121,34 @@ def read_table(path: str | Path) -> Table:
     if not start:
         raise ValueError(f"expected annotations in {path}, found comments alone")
     if start in "[{":
-        return Table(path, read_json(text, path))
-    return Table(path, lines=read_lines(text, path))
+        value, broken = json_of(text, path, skip=skip)
+        return Table(path, value, broken=named(broken, path))
+    lines, broken = read_lines(text, path, skip=skip)
+    return Table(path, lines=lines, broken=named(broken, path))
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        doubled = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise NotPlain(f"the key {doubled!r} stands twice in one object")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise NotPlain(f"{name} is no value of JSON; write null where there is none")
-
-
-class NotPlain(Exception):
-    """What JSON as such allows, or Python's reader of it, and what nobody can read in one way."""
-
-
-def parse_json(text: str) -> Any:
-    """`json.JSONDecodeError` for what is no JSON, `NotPlain` for what it does not settle: keys that stand twice, NaN,
-    numbers and nesting without end, halves of characters."""
-    try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # more digits than Python turns into a number
-        raise NotPlain("a number has thousands of digits") from None
-    except RecursionError:
-        raise NotPlain("lists or objects are nested too deep") from None
-    if "\\ud" in text or "\\uD" in text:
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise NotPlain("a text holds half of a character (a surrogate alone)") from None
-    return value
+def named(broken: list[Broken], path: Path) -> tuple[Bad, ...]:
+    """Lines that are skipped, as items that cannot be used."""
+    return tuple(Bad(f"{path.name}, line {one.number or 'far below'}", str(path), one.why) for one in broken)
 
 
 def read_json(text: str, path: Path) -> Any:
-    """A JSON file, or JSON lines."""
+    """A JSON file, or JSON lines; `ValueError` for a line that cannot be read."""
+    return json_of(text, path, skip=False)[0]
+
+
+def json_of(text: str, path: Path, *, skip: bool) -> tuple[Any, list[Broken]]:
+    """(a JSON file, or JSON lines; the lines that are skipped, where that is asked for)."""
+    lines = path.suffix.lower() in LINES
     try:
         value = parse_json(text)
-        one_line = isinstance(value, dict) and path.suffix.lower() in LINES
-        return [value] if one_line else value
+        return ([value] if isinstance(value, dict) and lines else value), []
     except json.JSONDecodeError as error:
-        values, first = [], error
+        return json_lines(text, path, skip=skip and lines, first=error)
     except NotPlain as error:
+        if skip and lines:
+            return json_lines(text, path, skip=True, first=error)
         raise ValueError(f"{path} cannot be read: {error}") from None
-    for number, line in enumerate(LINE_END.split(text), 1):  # JSON lines
-        if not line.strip():
-            continue
-        try:
-            values.append(parse_json(line))
-        except json.JSONDecodeError as error:
-            # Where the first line alone is no JSON, the file is one value, and broken.
-            why, number = (error, number) if values else (first, first.lineno)
-            raise ValueError(f"{path} is no whole JSON: {why.msg} in line {number}; is the file complete?") from None
-        except NotPlain as error:
-            raise ValueError(f"{path} cannot be read: {error}, in line {number}") from None
-    return values
 
 
 def _mixture(text: str, path: Path) -> Any:
@@ -189,49 +170,18 @@ def _mixture(text: str, path: Path) -> Any:
     return {"datasets": parts}
 
 
-def read_lines(text: str, path: Path) -> tuple[tuple[str, ...], ...]:
-    """The fields of every line; empty lines are skipped. Commas part them, or tabs or semicolons where the first line
-    has those; in lists of files without any, the blanks before the numbers at the end."""
-    first = next(line for line in LINE_END.split(text) if line.strip())
+def read_lines(text: str, path: Path, *, skip: bool) -> tuple[Sequence[tuple[str, ...]], list[Broken]]:
+    """The fields of every line, and the lines that are skipped. Commas part them, or tabs or semicolons where the first
+    line has those; in lists of files without any, the blanks before the numbers at the end."""
+    first = next(line[0] for line in LINE.finditer(text) if line[0].strip())
     if "\t" in first:
         try:
-            return _csv(text, path, "\t")
+            return csv_lines(text, path, "\t", skip=skip)
         except ValueError:  # quotes that are part of the texts
-            return _csv(text, path, "\t", quoting=csv.QUOTE_NONE)
-    if "," not in first and (spaced := _spaced(text)):
-        return spaced
-    return _csv(text, path, ";" if ";" in first and "," not in first else ",")
-
-
-def _spaced(text: str) -> tuple[tuple[str, ...], ...]:
-    """`some path.avi 3` and `some path.avi 120 3` -> path, numbers; nothing where a line is otherwise."""
-    lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
-    for pattern in (r"(.*\S)[ ]+(\d+)[ ]+(\d+)", r"(.*\S)[ ]+(\d+)"):
-        found = [re.fullmatch(pattern, line) for line in lines]
-        if all(match is not None and ("." in match[1] or "/" in match[1] or " " not in match[1]) for match in found):
-            return tuple(match.groups() for match in found if match is not None)
-    return ()
-
-
-def _csv(text: str, path: Path, delimiter: str, **quotes: Any) -> tuple[tuple[str, ...], ...]:
-    """Every line with as many fields as the first; empty lines are skipped. Blanks before a quote do not count."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter,
-                        skipinitialspace=delimiter != "\t", **quotes)  # fmt: skip
-    try:
-        lines = [tuple(line) for line in reader if any(line)]
-    except csv.Error as error:
-        if "field limit" in str(error):
-            why = f"a field of more than {csv.field_size_limit():,} characters; is a quote not closed?"
-            raise ValueError(f"{path} is no CSV: line {reader.line_num} ends {why}") from None
-        raise ValueError(f"{path} is no CSV: {error}, in line {reader.line_num}") from None
-    width = len(lines[0])
-    for number, line in enumerate(lines, 1):
-        if len(line) != width:
-            raise ValueError(
-                f"expected {width} fields in row {number} of {path}, found {len(line)}; a field with a comma in it "
-                "has to stand in quotes"
-            )
-    return tuple(lines)
+            return csv_lines(text, path, "\t", skip=skip, quoting=csv.QUOTE_NONE)
+    if "," not in first and (found := spaced(text)):
+        return found, []
+    return csv_lines(text, path, ";" if ";" in first and "," not in first else ",", skip=skip)
 
 
 def text_of(row: Mapping[str, Any], key: str, where: Path) -> str:
@@ -273,8 +223,12 @@ def list_of(value: Any, key: str, where: Path) -> list[Any]:
     return list(value)
 
 
-def objects_of(value: Any, key: str, where: Path) -> list[dict[str, Any]]:
+def objects_of(value: Any, key: str, where: Path) -> Sequence[dict[str, Any]]:
     """A list of objects alone."""
+    if isinstance(value, Again):  # lines of JSON
+        if (wrong := next((part for part in value if not isinstance(part, dict)), None)) is not None:
+            raise ValueError(f"expected objects in {key!r} in {where.name}, found {brief(wrong)}")
+        return value
     parts = list_of(value, key, where)
     if wrong := [part for part in parts if not isinstance(part, dict)]:
         raise ValueError(f"expected objects in {key!r} in {where.name}, found {brief(wrong[0])}")

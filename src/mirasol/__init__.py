@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirasol.inference.answer import Answer, Receipt, load
+    from mirasol.inference.answer import Answer, Loaded, Receipt, load
+    from mirasol.inference.engine import Options
     from mirasol.inference.files import ask, describe
+    from mirasol.inference.many import Asked, ask_many
     from mirasol.inference.session import Session
     from mirasol.media.clip import Clip, MediaError
     from mirasol.media.reader import open_media, read
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Answer": "mirasol.inference.answer",
     "Receipt": "mirasol.inference.answer",
+    "Loaded": "mirasol.inference.answer",
+    "Options": "mirasol.inference.engine",
+    "Asked": "mirasol.inference.many",
+    "ask_many": "mirasol.inference.many",
     "ask": "mirasol.inference.files",
     "describe": "mirasol.inference.files",
     "load": "mirasol.inference.answer",
@@ -45,6 +51,10 @@ _MODULE_OF = {
 __all__ = [  # noqa: RUF022 (in the order of the table above)
     "Answer",
     "Receipt",
+    "Loaded",
+    "Options",
+    "Asked",
+    "ask_many",
     "ask",
     "describe",
     "load",

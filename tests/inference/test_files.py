@@ -130,7 +130,8 @@ def test_observer_and_progress_see_all_of_it(film: Path, loaded: Loaded) -> None
 
 
 def test_python_in_five_lines(film: Path, folder: Path) -> None:
-    (one,) = mirasol.ask(film, "what do you hear?", folder, end=1.0)
+    one = mirasol.ask(film, "what do you hear?", folder, end=1.0)
+    assert mirasol.ask(film, ["what do you hear?"], folder, end=1.0) == [one]
     assert one.question == "what do you hear?"
     assert 0 <= one.confidence <= 1
     assert set(one.to_dict()) == {"question", "answer", "confidence", "receipt", "logprobs", "ended"}

@@ -163,7 +163,7 @@ def test_the_picture_shows_what_the_answers_could_look_at(
         return [np.zeros((fit[0], fit[1], 3), np.uint8)] * len(instants)
 
     monkeypatch.setattr(picture, "read_frames", watch_reading)
-    (answer,) = mirasol.ask(film, "what do you see?")
+    answer = mirasol.ask(film, "what do you see?")
     for end, text_start in ((600.0, 584.0), (30.0, 14.0), (3.0, 0.0)):
         asked.clear()
         receipt = replace(answer.receipt, end=end, text_start=text_start, frames=2400)

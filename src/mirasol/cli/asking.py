@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .common import (
+    Chosen,
+    Device,
+    Dtype,
     End,
     File,
     Json,
@@ -28,6 +32,11 @@ from .common import (
     progress_bar,
 )
 
+ASK_HELP = (
+    "A video, a sound or a picture (a path, a URL, or - for standard input), then one or several questions. With -q: "
+    "files, folders, or - for a list of files on standard input."
+)
+
 if TYPE_CHECKING:
     from mirasol.inference.answer import Answer, Loaded, Watched
     from mirasol.inference.picture import SoundView
@@ -35,8 +44,10 @@ if TYPE_CHECKING:
 
 @app.command()
 def ask(
-    file: File,
-    questions: Annotated[list[str], typer.Argument(help="One or several questions.", show_default=False)],
+    file: Annotated[list[str], typer.Argument(metavar="FILE [QUESTION]...", help=ASK_HELP, show_default=False)],
+    question: Annotated[
+        list[str] | None, typer.Option("--question", "-q", help="Ask this of many files: all FILEs are files then.")
+    ] = None,
     model: Model = "tiny",
     start: Start = None,
     end: End = None,
@@ -45,10 +56,23 @@ def ask(
     memory_picture: MemoryPicture = None,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
-    """Ask a file one or several questions; it is watched once."""
+    """Ask a file one or several questions, or many files with -q; each is watched once."""
+    chosen = Chosen(model, device, dtype)
+    if question:
+        whole = {"--start": start, "--end": end, "--picture": picture, "--memory-picture": memory_picture}
+        whole |= {"--no-sound": no_sound or None, "--no-picture": no_picture or None}
+        if given := [name for name, value in whole.items() if value is not None]:
+            raise ValueError(f"expected {given[0]} with one file and its questions, found it with -q for many files")
+        ask_files(file, question, chosen, as_json)
+        return
+    first, *questions = file
+    if not questions:
+        raise ValueError(f'expected a question, found {first!r} alone; try: mirasol ask {first} "what do you hear?"')
     answer_file(
-        file, questions, model, start, end, as_json, picture, memory_picture, sound=not no_sound, sight=not no_picture
+        first, questions, chosen, start, end, as_json, picture, memory_picture, sound=not no_sound, sight=not no_picture
     )
 
 
@@ -62,13 +86,51 @@ def describe(
     picture: Picture = None,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Describe a file in a sentence or two."""
-    answer_file(file, [None], model, start, end, as_json, picture, sound=not no_sound, sight=not no_picture)
+    chosen = Chosen(model, device, dtype)
+    answer_file(file, [None], chosen, start, end, as_json, picture, sound=not no_sound, sight=not no_picture)
+
+
+def ask_files(files: Sequence[str], questions: Sequence[str], chosen: Chosen, as_json: bool) -> None:
+    """A line for each file as soon as it is done; exit code 1 where one could not be watched."""
+    from mirasol.inference.many import ask_many
+
+    broken = 0
+    for one in ask_many(listed(files), questions, chosen.load()):
+        broken += one.error is not None
+        if as_json:
+            said = {"error": one.error} if one.error else {"answers": [answer.to_dict() for answer in one.answers]}
+            typer.echo(json.dumps({"file": one.file, **said}, ensure_ascii=False, allow_nan=False))
+        elif one.error is not None:
+            typer.echo(f"{one.file}: {one.error}", err=True)
+        else:
+            typer.echo(f"{one.file}: " + "; ".join(f"{answer.answer} ({percent(answer)})" for answer in one.answers))
+    if broken:
+        raise typer.Exit(1)
+
+
+def listed(files: Sequence[str]) -> Iterator[str]:
+    """Every file named: a folder stands for what can be watched in it, - for a list on standard input, a line each."""
+    from mirasol.data.endings import PICTURES, SOUNDS, STILLS
+
+    kinds = PICTURES | SOUNDS | STILLS
+    for name in files:
+        if name == "-":
+            yield from (line.strip() for line in sys.stdin if line.strip())
+        elif Path(name).is_dir():
+            found = sorted(path for path in Path(name).rglob("*") if path.suffix[1:].lower() in kinds)
+            if not found:
+                raise ValueError(f"expected videos, sounds or pictures in the folder {name}, found none")
+            yield from map(str, found)
+        else:
+            yield name
 
 
 def answer_file(
-    file: str, questions: Sequence[str | None], model: str, start: float | None, end: float | None, as_json: bool,
+    file: str, questions: Sequence[str | None], chosen: Chosen, start: float | None, end: float | None, as_json: bool,
     picture: Path | None, memory_picture: Path | None = None, *, sound: bool = True, sight: bool = True,
 ) -> None:  # fmt: skip
     if not (sound or sight):
@@ -78,9 +140,7 @@ def answer_file(
             check_picture_name(path)
     if file == "-" and picture is not None:
         raise ValueError("expected a file for --picture, found standard input, which can be read once: save it first")
-    from mirasol.inference.answer import load
-
-    loaded = load(model)
+    loaded = chosen.load()
     watched, answers, view = watch_and_answer(file, questions, loaded, start, end, sound=sound, sight=sight)
     if picture is not None:
         draw_picture(file, answers, view, loaded, picture)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -14,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
-    from mirasol.inference.answer import Answer, Receipt
+    from mirasol.inference.answer import Answer, Loaded, Receipt
 
 QUIET = 10.0  # seconds after which work without a progress bar says how far it is
 
@@ -61,6 +62,25 @@ FILE_HELP = "A video, a sound or a picture: a path, a URL, or - for standard inp
 File = Annotated[str, typer.Argument(help=FILE_HELP, show_default=False)]
 SOURCE_HELP = "A file, a URL (http, rtsp, ...), - for standard input, or a device such as v4l2:/dev/video0."
 Model = Annotated[str, typer.Option(help="A model of the package by its name, or a folder with a checkpoint.")]
+
+DEVICE_HELP = "Where to compute: cpu, cuda, mps; auto takes the best there is."
+Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
+DTYPE_HELP = "Precision: float32, bfloat16, float16; auto takes what the device is good at."
+Dtype = Annotated[str, typer.Option(help=DTYPE_HELP)]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model by its name or folder, with the device and the precision to load it in."""
+
+    name: str
+    device: str = "auto"
+    dtype: str = "auto"
+
+    def load(self) -> Loaded:
+        from mirasol.inference.answer import load
+
+        return load(self.name, self.device, self.dtype)
 
 
 def seconds_from(least: float | None = None) -> Callable[[str], float]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import Group, app, check_folder, named
+from .common import Chosen, Device, Dtype, Group, app, check_folder, named
 from .measuring import (
     DEFAULT_ROWS,
     evaluate_benchmark,
@@ -60,11 +60,13 @@ def toybox(
     ] = None,
     seconds: Annotated[int | None, typer.Option(min=1, help="Length of every scene; else it varies.")] = None,
     as_json: Json = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Scenes by question type, and by what was shown."""
     check_json(as_json)
     shown = Shown(scenes, named(splits, toybox_splits(), "split"), pack, trained_on, seconds)
-    evaluate_toybox(model, shown, rows, as_json)
+    evaluate_toybox(Chosen(model, device, dtype), shown, rows, as_json)
 
 
 @evaluate_app.command()
@@ -73,10 +75,12 @@ def streams(
     streams: Annotated[int, typer.Option(min=1, help="How many of each length.")] = 20,
     lengths: Annotated[str, typer.Option(help="Seconds, with commas between.")] = "64,640,2560",
     as_json: Json = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Recall of the long past: visits in the first minute, questions at the end."""
     check_json(as_json)
-    evaluate_streams(model, streams, lengths, as_json)
+    evaluate_streams(Chosen(model, device, dtype), streams, lengths, as_json)
 
 
 @evaluate_app.command()
@@ -102,6 +106,8 @@ def benchmark(
     sample: Annotated[int, typer.Option(min=1, hidden=True)] = 20,
     predictions: Annotated[Path | None, typer.Option(hidden=True)] = None,  # now `evaluate score`
     as_json: Json = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:  # fmt: skip
     """A public benchmark on its authors' files; `evaluate next-qa` is the same as `evaluate benchmark next-qa`."""
     check_json(as_json)
@@ -111,7 +117,7 @@ def benchmark(
         score_predictions(name, predictions, annotations, split)
     else:
         plan = make_plan(name, data, annotations, split, rows, rule, vocabulary, (least_coverage, batch, limit))
-        evaluate_benchmark(plan, model or "tiny", out, as_json)
+        evaluate_benchmark(plan, Chosen(model or "tiny", device, dtype), out, as_json)
 
 
 @evaluate_app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Group, app, named, program, progress_bar
+from .common import Chosen, Group, app, named, program, progress_bar
 
 if TYPE_CHECKING:
     from mirasol.data.annotations.check import Checked
@@ -115,11 +115,10 @@ def make_plan(
     return Plan(task, found, source, media, split, ways, rule, words, batch, coverage, limit)
 
 
-def evaluate_benchmark(plan: Plan, model: str, out: Path | None, as_json: Path | None) -> None:
+def evaluate_benchmark(plan: Plan, model: Chosen, out: Path | None, as_json: Path | None) -> None:
     from mirasol.evaluate.runner import run
-    from mirasol.inference.answer import load
 
-    loaded = load(model)
+    loaded = model.load()
     out = out or Path("evaluations") / f"{plan.task.name}-{plan.split or 'all'}-{loaded.name}"
     with progress_bar(f"evaluating {plan.task.name}", "questions") as tick:
         result = run(plan, loaded, out, tick)
@@ -212,11 +211,10 @@ def verify_result(path: Path, model: str | None, data: Path | None, annotations:
 # -- streams ----------------------------------------------------------------------------------------------------------
 
 
-def evaluate_streams(model: str, streams: int, lengths: str, out: Path | None) -> None:
+def evaluate_streams(model: Chosen, streams: int, lengths: str, out: Path | None) -> None:
     """`mirasol evaluate streams`: really rendered, visits in the first 64 seconds, questions at the end."""
     from mirasol.evaluate.report import table
     from mirasol.evaluate.streams import WITHIN, score_streams
-    from mirasol.inference.answer import load
     from mirasol.media.toybox.streams import STREAM_TYPES
 
     try:
@@ -225,7 +223,7 @@ def evaluate_streams(model: str, streams: int, lengths: str, out: Path | None) -
         raise ValueError(f"expected --lengths as whole seconds with commas between, found {lengths!r}") from None
     if min(seconds) < WITHIN:
         raise ValueError(f"expected lengths of at least {WITHIN} s, as long as things come by; found {min(seconds)}")
-    loaded, total = load(model), streams * sum(seconds)
+    loaded, total = model.load(), streams * sum(seconds)
     with progress_bar("watching", "s") as tick:
         report = score_streams(loaded.model, loaded.text, seconds, streams, lambda done: tick(done, total))
     report = {**report, "model": loaded.name}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .common import named, progress_bar
+from .common import Chosen, named, progress_bar
 
 if TYPE_CHECKING:
     from mirasol.evaluate.toybox import Answered
@@ -45,7 +45,7 @@ def toybox_splits() -> tuple[str, ...]:
     return SPLITS
 
 
-def evaluate_toybox(model: str, shown: Shown, rows: str, out: Path | None) -> None:
+def evaluate_toybox(model: Chosen, shown: Shown, rows: str, out: Path | None) -> None:
     from mirasol.evaluate.report import tables
     from mirasol.evaluate.toybox import ROWS
 
@@ -59,18 +59,17 @@ def evaluate_toybox(model: str, shown: Shown, rows: str, out: Path | None) -> No
         typer.echo(f"numbers: {out}")
 
 
-def score_toybox(model: str, shown: Shown, rows: Sequence[str]) -> dict[str, Any]:
+def score_toybox(model: Chosen, shown: Shown, rows: Sequence[str]) -> dict[str, Any]:
     """Everything that `mirasol evaluate toybox` finds out, as plain values."""
     import time
     from importlib.metadata import version
 
     from mirasol.evaluate.report import summarise
     from mirasol.evaluate.toybox import score_scenes
-    from mirasol.inference.answer import load
     from mirasol.media.toybox import blind_figures
 
     assets, total = shown.assets(), shown.scenes * len(shown.splits)
-    loaded, began, done = load(model), time.monotonic(), [0]
+    loaded, began, done = model.load(), time.monotonic(), [0]
     answered: list[Answered] = []
     with progress_bar("evaluating", "scenes") as tick:
         tick(0, total)

@@ -15,6 +15,9 @@ import typer
 
 from .common import (
     SOURCE_HELP,
+    Chosen,
+    Device,
+    Dtype,
     Model,
     NoPicture,
     NoSound,
@@ -69,16 +72,16 @@ def watch(
     ] = 0.0,
     no_sound: NoSound = False,
     no_picture: NoPicture = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Watch a file, a camera, a network stream or a pipe without end; type questions while it runs."""
-    from mirasol.inference.answer import load
-
     for path in (events, save):
         if path is not None:
             check_folder(path)
     if picture is not None:
         check_picture_name(picture)
-    loaded = load(model)
+    loaded = Chosen(model, device, dtype).load()
     ended = Ended()
     with ExitStack() as stack:
         out = None if events is None else stack.enter_context(events.open("a", encoding="utf-8"))

@@ -21,6 +21,7 @@ from mirasol.model.state import MirasolState, stack_states
 from mirasol.model.text import DESCRIBE_PROMPT, Text
 from mirasol.model.words import load_words, new_words
 
+from .devices import choose
 from .engine import GREEDY, Engine, Options, Request, with_history
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
@@ -126,12 +127,15 @@ def model_folder(model: str | Path) -> Path:
     return folder
 
 
-def load(model: str | Path = "tiny") -> Loaded:
-    """A shipped model by its name, or a folder with config.json, model.safetensors and tokenizer.json."""
-    folder = model_folder(model)
+def load(model: str | Path = "tiny", device: str = "auto", dtype: str = "auto") -> Loaded:
+    """A shipped model by its name, or a folder with config.json, model.safetensors and tokenizer.json.
+
+    `device`, `dtype`: see `devices.choose`; auto is the best that this machine has.
+    """
+    folder, (place, precision) = model_folder(model), choose(device, dtype)
     try:
         text = Text.load(folder, Sizes.load(folder).vocabulary)  # first: it takes no time where it fails
-        return Loaded(Mirasol.load(folder), text, run_name(folder), load_words(folder))
+        return Loaded(Mirasol.load(folder, place, precision), text, run_name(folder), load_words(folder))
     except ValueError:
         raise
     except Exception as error:  # whatever the readers of weights and vocabulary raise on a damaged or foreign file

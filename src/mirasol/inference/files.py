@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from mirasol.media.clip import Clip
 from mirasol.media.reader import open_media
 from mirasol.model.snippets import instants
 
 from .answer import Answer, Loaded, Watched, check_questions, load, put
+from .engine import GREEDY, Options
 from .session import MOST, Session
 
 Progress = Callable[[float, float | None], None]
@@ -65,20 +66,28 @@ def watch(
     return session.snapshot()
 
 
+@overload
+def ask(source: Any, questions: str, model: Loaded | str | Path = ..., start: float | None = ...,
+        end: float | None = ..., options: Options = ...) -> Answer: ...  # fmt: skip
+@overload
+def ask(source: Any, questions: Sequence[str], model: Loaded | str | Path = ..., start: float | None = ...,
+        end: float | None = ..., options: Options = ...) -> list[Answer]: ...  # fmt: skip
 def ask(
     source: Any, questions: str | Sequence[str], model: Loaded | str | Path = "tiny",
-    start: float | None = None, end: float | None = None,
-) -> list[Answer]:  # fmt: skip
-    """Watches a file once and answers one or several questions."""
+    start: float | None = None, end: float | None = None, options: Options = GREEDY,
+) -> Answer | list[Answer]:  # fmt: skip
+    """Watches a file once. One question, one answer; several in a list, a list of answers."""
     loaded = model if isinstance(model, Loaded) else load(model)
-    questions = [questions] if isinstance(questions, str) else list(questions)
-    check_questions(questions, loaded)
-    return put(watch(source, loaded, start, end), questions, loaded)
+    several = [questions] if isinstance(questions, str) else list(questions)
+    check_questions(several, loaded)
+    answers = put(watch(source, loaded, start, end), several, loaded, options)
+    return answers[0] if isinstance(questions, str) else answers
 
 
 def describe(
-    source: Any, model: Loaded | str | Path = "tiny", start: float | None = None, end: float | None = None
-) -> Answer:
+    source: Any, model: Loaded | str | Path = "tiny", start: float | None = None, end: float | None = None,
+    options: Options = GREEDY,
+) -> Answer:  # fmt: skip
     """A caption of a file."""
     loaded = model if isinstance(model, Loaded) else load(model)
-    return put(watch(source, loaded, start, end), [None], loaded)[0]
+    return put(watch(source, loaded, start, end), [None], loaded, options)[0]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from mirasol.model.state import MirasolState, skip, split_states, stack_states
 
 from . import saved
 from .answer import Answer, Loaded, Receipt, Watched, check_questions, count, load, put
+from .engine import GREEDY, Options
 from .intake import STILL, Frame, Intake, check_second
 
 MOST = 8  # snippets encoded in one call
@@ -296,18 +297,38 @@ class Session:
             dict(seen.album),
         )
 
-    def ask(self, question: str) -> Answer:
-        """Answers a question about everything encoded so far; nothing is encoded again."""
-        return self.ask_all([question])[0]
+    @overload
+    def ask(  # type: ignore[overload-overlap]
+        self, questions: str, options: Options = ..., history: Sequence[tuple[str, str]] = ...
+    ) -> Answer: ...
+    @overload
+    def ask(
+        self, questions: Sequence[str], options: Options = ..., history: Sequence[tuple[str, str]] = ...
+    ) -> list[Answer]: ...
+    def ask(
+        self, questions: str | Sequence[str], options: Options = GREEDY, history: Sequence[tuple[str, str]] = ()
+    ) -> Answer | list[Answer]:
+        """Answers one question, or several in a list, about everything encoded so far; nothing is encoded again.
 
-    def ask_all(self, questions: Sequence[str | None]) -> list[Answer]:
+        `history`: earlier questions and their answers, to which the question may refer.
+        """
+        several = [questions] if isinstance(questions, str) else list(questions)
+        answers = self.ask_all(several, options, history)
+        return answers[0] if isinstance(questions, str) else answers
+
+    def ask_all(
+        self,
+        questions: Sequence[str | None],
+        options: Options = GREEDY,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> list[Answer]:
         """Answers several questions (None: a caption) about one and the same moment."""
         check_questions(questions, self.loaded)
-        return put(self.snapshot(), questions, self.loaded)
+        return put(self.snapshot(), questions, self.loaded, options, history)
 
-    def describe(self) -> Answer:
+    def describe(self, options: Options = GREEDY) -> Answer:
         """A caption of what was watched."""
-        return self.ask_all([None])[0]
+        return self.ask_all([None], options)[0]
 
     # -- the state as a value ----------------------------------------------------------------------------------------
 

@@ -185,12 +185,14 @@ class Mirasol(nn.Module):
 
     # Files: `config.json` and `model.safetensors`, the same that the Hugging Face skin writes and reads.
     @classmethod
-    def load(cls, folder: str | Path) -> Mirasol:
-        """From a folder with `config.json` and `model.safetensors`, or its shards: in float32, ready to answer, on the
-        CPU. `ValueError` before any weight is read where the files do not fit each other."""
+    def load(
+        cls, folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Mirasol:
+        """From a folder with `config.json` and `model.safetensors`, or its shards: ready to answer, weights straight on
+        the device in their final precision. `ValueError` before any is read where the files do not fit each other."""
         folder, values = Path(folder), read_config(folder)
         sizes = Sizes.from_dict(values["sizes"])
-        model = with_weights(sizes, read_weights(folder, shapes_of(sizes), sizes.tied))
+        model = with_weights(sizes, read_weights(folder, shapes_of(sizes), sizes.tied, device, dtype))
         model.sources = values.get("sources") or []
         return model
 

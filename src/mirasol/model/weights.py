@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .limits import short
@@ -22,17 +23,24 @@ MOST_HEAD_BYTES = 1 << 24  # of a safetensors file, and of the index: some hundr
 Shape = tuple[int, ...]
 
 
-def read_weights(folder: Path, expected: Mapping[str, Shape], tied: bool) -> dict[str, Tensor]:
-    """The weights by name, in float32 on the CPU; `expected` and `tied` as in `check_weights`."""
+def read_weights(
+    folder: Path,
+    expected: Mapping[str, Shape],
+    tied: bool,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, Tensor]:
+    """The weights by name, straight onto the device and in this precision; `expected` and `tied` as in
+    `check_weights`."""
     weights = {}
     for path in check_weights(folder, expected, tied):
-        with opened(path) as file:
+        with opened(path, device) as file:
             for name in file.keys():  # noqa: SIM118, this is no dictionary
-                weight = file.get_tensor(name).float()
+                weight = file.get_tensor(name).to(dtype)
                 if (bad := int((~weight.isfinite()).sum())) > 0:
                     raise ValueError(
                         f"expected finite weights in {path}, found {bad} of {weight.numel()} in {name} that are NaN, "
-                        "infinite or too large for float32; is the checkpoint whole?"
+                        f"infinite or too large for {str(dtype)[6:]}; is the checkpoint whole?"
                     )
                 weights[name] = weight
     return weights
@@ -80,12 +88,12 @@ def read_head(path: Path) -> Iterator[tuple[str, Shape, str]]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path, device: torch.device | str = "cpu") -> Iterator[Any]:
     """A safetensors file, mapped and not read. It is refused where its head and its length disagree."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "pt", device=str(device)) as file:
             yield file
     except (SafetensorError, OSError, TypeError) as error:
         why = " ".join(str(error).split())[:200]

@@ -25,6 +25,7 @@ import torch
 from mirasol.evaluate.choices import option_scores
 from mirasol.evaluate.films import Film, watch_together
 from mirasol.inference.answer import Watched, load, put
+from mirasol.inference.engine import Engine
 
 try:
     from lmms_eval.api.model import lmms
@@ -79,8 +80,8 @@ class MirasolModel(lmms):
             if self._too_long(context, words):
                 found.append((float("-inf"), False))
                 continue
-            tokens, mask = self.loaded.model.encoder.context(watched.state)
-            (((score, _),),) = option_scores(self.loaded.model, self.loaded.text, tokens, mask, [(0, context, [words])])
+            engine = Engine(self.loaded.model, self.loaded.text)
+            (((score, _),),) = option_scores(engine, engine.look(watched.state), [(0, context, [words])])
             said = put(watched, [context], self.loaded)[0].answer
             found.append((score, said == words.strip()))
         return found

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench_ablations as bench  # noqa: E402
 
-from helpers import random_inputs  # noqa: E402
+from helpers import greedy, random_inputs  # noqa: E402
 from mirasol.data.toybox import toybox_tokenizer  # noqa: E402
 from mirasol.model.mirasol import Mirasol, _Unfilled  # noqa: E402
 from mirasol.model.sizes import Sizes  # noqa: E402
@@ -78,13 +78,14 @@ def test_only_the_whole_clip_looks_ahead(whole: bool) -> None:
 
 
 def test_a_prefix_is_read_and_decodes_step_by_step() -> None:
-    """What `generate` says with caches is what one full pass says, whatever padding stands before prompt or context."""
+    """What the engine says with caches is what one full pass says, whatever padding stands before prompt or context."""
     torch.manual_seed(6)
     model = rebuilt(SIZES, decoder=PrefixDecoder).eval()
     prompts, mask = words(BATCH), torch.ones(BATCH, 7, dtype=torch.bool)
     context, seen = torch.randn(BATCH, 9, SIZES.av_width), torch.ones(BATCH, 9, dtype=torch.bool)
     mask[1, :2], seen[2, :4] = False, False
-    answers, _ = model.generate(context, seen, prompts, mask, end=END, most=5)
+    shown = [row[real].tolist() for row, real in zip(prompts, mask, strict=True)]
+    answers = greedy(model, context, seen, shown, end=END, most=5)
     full, real = prompts, mask
     for _ in range(5):
         hidden, _ = model.decoder(full, context, seen, text_mask=real)

@@ -56,7 +56,7 @@ def get_or(words: tuple[str, ...]) -> tuple[str, ...]:
 def test_recipes_are_listed_and_a_wrong_name_is_told_the_right_one() -> None:
     out = said("train", "--list")
     assert all(f"\n{name} " in f"\n{out}" for name in shipped())
-    assert "takes data, start_from='tiny'" in out
+    assert "takes data, media='', start_from='tiny'" in out
     with pytest.raises(ValueError, match="did you mean finetune_qa"):
         load_recipe("finetune-qa")
     with pytest.raises(ValueError, match="smoke is in the package: mirasol train smoke"):

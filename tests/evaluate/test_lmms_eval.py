@@ -73,7 +73,7 @@ def test_requests_are_answered_as_mirasol_answers(registry: dict[str, type], tmp
         return Instance((question, what, lambda doc: doc, document, "t", "test"))
 
     said = model.generate_until([request(document, question, {"until": ["\n"]}) for document, question in asked])
-    expected = [ask(films[document], question)[0] for document, question in asked]
+    expected = [ask(films[document], question) for document, question in asked]
     assert said == [one.answer for one in expected]
     scores = model.loglikelihood([
         request(document, question, answer) for (document, question), answer in zip(asked, said, strict=True)

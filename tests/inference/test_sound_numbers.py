@@ -13,6 +13,7 @@ import torch
 from helpers import COMBINERS, random_model, random_sizes
 from mirasol.data.toybox import toybox_tokenizer
 from mirasol.inference.answer import Loaded
+from mirasol.inference.engine import Engine, Said
 from mirasol.inference.session import Session, step_together
 from mirasol.model.state import tensors
 from mirasol.model.text import Text
@@ -73,7 +74,7 @@ def test_a_state_that_is_not_finite_is_never_taken(together: bool, monkeypatch: 
 
 def test_a_confidence_is_always_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = made("local")
-    monkeypatch.setattr(type(loaded.model), "generate", lambda *a, **b: ([[10]], [math.nan]))
+    monkeypatch.setattr(Engine, "answer", lambda *a, **b: [Said("x", (10,), (math.nan,))])
     session = Session(loaded, start=0.0)
     session.watch(waveform=np.zeros(loaded.model.sizes.samples * 2, np.float32), at=0.0)
     assert session.ask("what do you hear?").confidence == 0.0

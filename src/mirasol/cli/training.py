@@ -78,7 +78,10 @@ def train(
         def report(line: str) -> None:
             tick(at[0], run.optimisation.steps, say=line)
 
-        model = train_run(run, out, evaluate=evaluation(run), report=report, tick=count)
+        try:
+            model = train_run(run, out, evaluate=evaluation(run), report=report, tick=count)
+        except KeyboardInterrupt:  # the checkpoint is written, and that is said
+            raise typer.Exit(130) from None
     if model is not None and first:
         typer.echo(f'the model is in {model}; try: {program()} ask FILE "question" --model {model}')
 

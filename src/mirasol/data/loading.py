@@ -21,7 +21,8 @@ class Endless(Sampler[Any]):
 
 def deaf(worker: int) -> None:
     """A signal to the whole group of processes asks the training process for an end; its workers end with it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def loaded(

@@ -10,7 +10,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ def train(
     tick: Callable[[int, int], None] = lambda done, steps: None,
 ) -> Path | None:
     """Runs (or resumes) `run` in the folder `out`; returns the folder of the finished model, None where the run was
-    ended before its last step (by the `max_hours` of this call, or by SIGTERM). `report` gets lines of text, `tick` the
+    ended before its last step (by the `max_hours` of this call, or by SIGTERM; Ctrl-C raises `KeyboardInterrupt` when
+    the checkpoint is written). `report` gets lines of text, `tick` the
     steps done and the steps in all after every step.
 
     out/step-*/   checkpoints      out/log.jsonl   a line per `log_every` steps      out/model/   the result
@@ -118,6 +119,8 @@ def train(
                     record.saved()
         if done < steps:
             say(f"ended after step {done} of {steps}; the same command resumes there")
+            if ending.interrupted:
+                raise KeyboardInterrupt
             return None
         weights = learner.best_weights(keep=here.first)
         if here.first:
@@ -338,22 +341,25 @@ def usable(run: Run, weights: dict[str, Tensor], adapter: Path | None = None) ->
 
 
 class Ending:
-    """While it is open, SIGTERM asks for an end after the current step instead of killing the process."""
+    """While it is open, SIGTERM and Ctrl-C ask for an end after the current step instead of killing the process. A
+    second Ctrl-C ends it at once."""
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+        self.asked = self.interrupted = False
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Ending:
-        try:
-            self._before = signal.signal(signal.SIGTERM, self._ask)
-        except ValueError:  # not in the main thread: signals go elsewhere
-            self._before = None
+        with suppress(ValueError):  # not in the main thread: signals go elsewhere
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def _ask(self, number: int, frame: Any) -> None:
+        if number == signal.SIGINT and self.interrupted:
+            raise KeyboardInterrupt
         self.asked = True
+        self.interrupted |= number == signal.SIGINT
 
     def __exit__(self, *rest: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)

@@ -304,7 +304,7 @@ def plan(examples: int) -> tuple[float, float]:
         for _ in range(examples)
     )
     before, begun = held(), time.process_time()
-    shards, _ = planned(rows, How())
+    shards, _, _ = planned(rows, How())
     assert sum(map(len, shards)) == examples
     return (held() - before) / examples, time.process_time() - begun
 

@@ -149,7 +149,7 @@ def check_picture_name(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        raise ValueError(f"the folder '{path.parent}' for {path.name!r} does not exist; make it first")
+        raise ValueError(f"the folder '{path.parent}' for '{path.name}' does not exist; make it first")
 
 
 def percent(answer: Answer) -> str:

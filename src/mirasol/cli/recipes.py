@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from mirasol.media.naming import quoted
+
 from .common import suggestion
 
 if TYPE_CHECKING:
@@ -62,11 +64,11 @@ def loaded(name: str) -> ModuleType:
     if not path.is_file():
         there = f"; {path.stem} is in the package: mirasol train {path.stem}" if path.stem in own else ""
         there = there or f"{suggestion(name, list(own))}; mirasol train --list names those of the package"
-        raise ValueError(f"no recipe {name!r}: expected a name or a Python file with a function recipe(){there}")
+        raise ValueError(f"no recipe {quoted(name)}: expected a name or a Python file with a function recipe(){there}")
     called = f"mirasol_recipe_{path.stem}"
     spec = importlib.util.spec_from_file_location(called, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"expected a recipe as a Python file (.py), found {name!r}")
+        raise ValueError(f"expected a recipe as a Python file (.py), found {quoted(name)}")
     module = sys.modules[called] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from mirasol.media.clip import Clip, MediaError
+from mirasol.media.naming import quoted
 from mirasol.media.reader import Media, join, open_media
 from mirasol.model.inputs import Complete
 from mirasol.model.signals import SILENCE
@@ -74,7 +75,9 @@ def read_bytes(member: Member) -> bytes:
         file.seek(member.offset)
         data = file.read(member.size)
     if len(data) < member.size:
-        raise MediaError(f"{member.archive} ends inside {member.name!r}: {len(data)} of {member.size} bytes are there")
+        raise MediaError(
+            f"{member.archive} ends inside {quoted(member.name)}: {len(data)} of {member.size} bytes are there"
+        )
     return data
 
 
@@ -86,7 +89,7 @@ def opened(place: Place, threads: str | None = None) -> Iterator[Media]:
         if isinstance(place, Member):
             source = read_bytes(place) if place.size <= AT_ONCE else stack.enter_context(Slice(place))
         elif not Path(place).is_file():
-            raise MediaError(f"no file {place!r}")
+            raise MediaError(f"no file {quoted(place)}")
         yield stack.enter_context(open_media(source, threads))
 
 
@@ -108,7 +111,7 @@ def read_item(item: Item, sizes: Sizes, longest: float, seed: int) -> tuple[Clip
     if item.sound is not None:
         with opened(item.sound) as media:
             if not media.has_sound:
-                raise MediaError(f"no sound in {words(item.sound)!r}")
+                raise MediaError(f"no sound in {quoted(words(item.sound))}")
             heard = read_span(media, sizes, start, end, picture=False, sound=True)
             notes += media.warnings
         clip = replace(clip, waveform=heard.waveform, waveform_start=heard.waveform_start, end=max(clip.end, heard.end))

@@ -20,6 +20,7 @@ import av
 import numpy as np
 
 from mirasol.media.clip import Clip, MediaError
+from mirasol.media.naming import quoted
 from mirasol.media.pictures import fit_size
 from mirasol.media.reader import DEFAULT_RATE, Media
 
@@ -98,7 +99,7 @@ def span_of(item: Item) -> Iterator[Span]:
         media = stack.enter_context(opened(item.media, "NONE"))
         heard = media if item.sound is None else stack.enter_context(opened(item.sound, "NONE"))
         if item.sound is not None and not heard.has_sound:
-            raise MediaError(f"no sound in {words(item.sound)!r}")
+            raise MediaError(f"no sound in {quoted(words(item.sound))}")
         start, end = choose_span(item, media, math.inf, 0)
         known = media.duration if end is None or math.isinf(end) else end
         yield Span(media, heard, start, end, None if known is None else known - start)

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from mirasol.media.naming import quoted
+
 from .annotations import MediaFolder, format_of, read_annotations, to_items
 from .annotations.folders import Beside
 from .annotations.formats import MANIFEST
@@ -39,7 +41,7 @@ def open_items(path: str | Path, prompt: str | None = None, media: str | Path | 
         raise ValueError(f"expected uncompressed shards, found {name}: unpack it (gunzip) first, media gain nothing")
     shards = shard_paths(name) if os.path.isdir(place) or name.endswith(".tar") else []
     if media is not None and (shards or not os.path.isfile(place)):
-        raise ValueError(f"--media goes with a table that names media, found {name!r}")
+        raise ValueError(f"--media goes with a table that names media, found {quoted(name)}")
     items: Items
     if shards:
         items = ShardItems(shards, prompt)
@@ -48,9 +50,9 @@ def open_items(path: str | Path, prompt: str | None = None, media: str | Path | 
     elif os.path.isfile(place):
         items = of_table(place, prompt, media)
     elif place.suffix.lower() in MANIFESTS:
-        raise ValueError(f"no manifest {name!r}")
+        raise ValueError(f"no manifest {quoted(name)}")
     else:
-        raise ValueError(f"expected {KINDS}, found {name!r}, which is not there")
+        raise ValueError(f"expected {KINDS}, found {quoted(name)}, which is not there")
     tell(name, items)
     return items
 
@@ -83,7 +85,9 @@ def of_table(path: Path, prompt: str | None, media: str | Path | None) -> Listed
     except ValueError as error:
         if path.suffix.lower() in MANIFESTS:
             raise
-        raise ValueError(f"expected {KINDS}, found {path.name!r}: {str(error).partition('. Known')[0]:.120}") from None
+        raise ValueError(
+            f"expected {KINDS}, found {quoted(path.name)}: {str(error).partition('. Known')[0]:.120}"
+        ) from None
     if format is MANIFEST:
         items = to_items(found, Beside(path, found.rows, media), prompt)
         items.notes[:0] = table.notes

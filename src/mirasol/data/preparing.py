@@ -23,6 +23,7 @@ from typing import Any
 import av.error
 
 from mirasol.media.clip import MediaError
+from mirasol.media.naming import quoted
 from mirasol.media.pictures import fit_size
 from mirasol.media.reader import DEFAULT_RATE, Media
 
@@ -99,7 +100,7 @@ class Work:
             if item.fault:
                 raise ValueError(item.fault)
             if missing := [one for one in (item.media, item.sound) if isinstance(one, str) and not os.path.isfile(one)]:
-                return {"bad": asdict(Bad(key, place, f"no file {missing[0]!r}")), "no media": True}
+                return {"bad": asdict(Bad(key, place, f"no file {quoted(missing[0])}")), "no media": True}
             if not item.pairs:
                 raise ValueError("it has no text")
             if not all(target.strip() for _, target in item.pairs):

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from mirasol.media.naming import quoted
+
 from .decoding import read_bytes
 from .endings import PICTURES, SOUNDS, STILLS
 from .items import Bad, Item, Member
@@ -54,7 +56,9 @@ def scan(path: str) -> tuple[np.ndarray, str]:
                     last = None
                     continue
                 if member.size > whole:
-                    wrong = f"{member.name!r} states more bytes than the shard has; the {len(places)} examples up to "
+                    wrong = (
+                        f"{quoted(member.name)} states more bytes than the shard has; the {len(places)} examples up to "
+                    )
                     wrong += "there are used"
                     break
                 end = member.offset_data + -(-member.size // 512) * 512
@@ -185,7 +189,7 @@ def shard_paths(pattern: str) -> list[str]:
         for path in (sorted(glob(expanded)) if any(mark in expanded for mark in "*?[") else [expanded])
     ]
     if missing := [path for path in paths if not Path(path).is_file()]:
-        raise ValueError(f"no shard {missing[0]!r} ({len(missing)} of {len(paths)} are not there)")
+        raise ValueError(f"no shard {quoted(missing[0])} ({len(missing)} of {len(paths)} are not there)")
     return paths
 
 

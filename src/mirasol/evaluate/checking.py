@@ -9,6 +9,7 @@ from typing import Any
 
 from mirasol.data.annotations import by_media
 from mirasol.inference.answer import Loaded
+from mirasol.media.naming import quoted
 
 from .runner import Plan, configuration, headline, outcomes, placed
 from .tasks import Record, Task, score
@@ -69,7 +70,7 @@ def answer_again(result: dict[str, Any], plan: Plan, loaded: Loaded, sample: int
     groups = [[row for row in group if row.key in wanted] for group in whole]
     pairs = [(some, films.get(group[0].key)) for group, some in zip(whole, groups, strict=True) if some]
     if gone := [some[0].media for some, film in pairs if film is None]:
-        raise ValueError(f"the film {gone[0]!r} of the result is not in {plan.media.folder}")
+        raise ValueError(f"the film {quoted(gone[0])} of the result is not in {plan.media.folder}")
     found: list[Record] = []
     for some, film in pairs:
         for outcome in outcomes(plan, loaded, [some], [film]):  # type: ignore[list-item]

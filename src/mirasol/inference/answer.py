@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mirasol.media.naming import quoted
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
 from mirasol.model.state import MirasolState, stack_states
@@ -123,7 +124,7 @@ def model_folder(model: str | Path) -> Path:
     folder = shipped_models().get(str(model), Path(model))
     if not folder.is_dir():
         names = ", ".join(shipped_models()) or "none"
-        raise ValueError(f"no model {str(model)!r}: expected a folder with a checkpoint or a shipped name ({names})")
+        raise ValueError(f"no model {quoted(model)}: expected a folder with a checkpoint or a shipped name ({names})")
     return folder
 
 
@@ -162,7 +163,7 @@ def check_questions(questions: Sequence[str | None], loaded: Loaded) -> None:
     most = loaded.model.sizes.text_positions
     for question in questions:
         if question is not None and is_path(question):
-            raise ValueError(f"expected a question, found the path {question!r}: ask about one file at a time")
+            raise ValueError(f"expected a question, found the path {quoted(question)}: ask about one file at a time")
         if (length := len(loaded.text.prompt(question))) >= most:
             raise ValueError(f"expected a question of fewer than {most} tokens, found one of {length}; shorten it")
 

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirasol.media.naming import quoted
 from mirasol.model.inspection import full_state
 from mirasol.model.mirasol import Mirasol
 from mirasol.model.sizes import Sizes
@@ -134,7 +135,7 @@ def write(path: Path, state: MirasolState, intake: Intake, loaded: Loaded) -> in
     from safetensors.torch import save_file
 
     if not path.parent.is_dir():
-        raise ValueError(f"the folder {str(path.parent)!r} for {path.name!r} does not exist; make it first")
+        raise ValueError(f"the folder {quoted(path.parent)} for {quoted(path.name)} does not exist; make it first")
     arrays, numbers, seconds = intake.pack()
     tensors = {f"state.{name}": tensor.contiguous().cpu() for name, tensor in named_tensors(state).items()}
     tensors.update({f"intake.{name}": torch.from_numpy(value) for name, value in arrays.items()})
@@ -162,15 +163,15 @@ def read(path: Path, loaded: Loaded) -> tuple[MirasolState, Intake]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise ValueError(f"no saved session {str(path)!r}: expected a file that Session.save wrote")
+        raise ValueError(f"no saved session {quoted(path)}: expected a file that Session.save wrote")
     try:
         with safe_open(path, "pt") as file:
             return _read(file, path, loaded)
     except (SafetensorError, UnicodeError) as error:
         why = " ".join(str(error).split())[:200]
-        raise ValueError(f"{str(path)!r} is no saved session, or a damaged one ({why})") from error
+        raise ValueError(f"{quoted(path)} is no saved session, or a damaged one ({why})") from error
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"the session {str(path)!r} cannot be used: {error}") from error
+        raise ValueError(f"the session {quoted(path)} cannot be used: {error}") from error
 
 
 def _read(file: Any, path: Path, loaded: Loaded) -> tuple[MirasolState, Intake]:

@@ -13,6 +13,7 @@ import av.error
 
 from .clip import MediaError
 from .limits import PIXELS
+from .naming import quoted
 
 # FFmpeg's names of the demuxers that may be used.
 FORMATS = frozenset(
@@ -51,7 +52,9 @@ def open_address(address: str, name: str, verb: str, timeout: float) -> Any:
     """A container on an address of a network; `verb` (read, watch) stands in the message of a `MediaError`."""
     scheme = scheme_of(address) or ""
     if scheme not in SCHEMES:
-        raise MediaError(f"cannot {verb} {name!r}: expected an address with {', '.join(SCHEMES)}, found {scheme!r}")
+        raise MediaError(
+            f"cannot {verb} {quoted(name)}: expected an address with {', '.join(SCHEMES)}, found {scheme!r}"
+        )
     more = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
     formats = {scheme.removesuffix("s")} if scheme in ("rtsp", "rtsps", "rtp") else set()
     return open_container(address, name, verb, SCHEMES[scheme], formats=formats, timeout=timeout, options=more)
@@ -79,7 +82,7 @@ def open_container(
             timeout=timeout, metadata_errors="replace",
         )  # fmt: skip
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"cannot {verb} {name!r}: {_why(error, head)}") from error
+        raise MediaError(f"cannot {verb} {quoted(name)}: {_why(error, head)}") from error
 
 
 def _why(error: Exception, head: bytes) -> str:

@@ -28,6 +28,7 @@ import numpy as np
 
 from .clip import MediaError
 from .containers import open_address, open_container, scheme_of
+from .naming import quoted
 from .opening import Beginning, Report, choose_streams, decoded, raw_seconds
 from .pictures import Framing, Screen, shown_size, turn_of
 from .pipe import Pipe, named_pipe, standard_input
@@ -79,7 +80,9 @@ class Live:
             self.has_picture, self.has_sound = self._picture is not None, self._sound is not None
         if not (self.has_picture or self.has_sound):
             self._let_go()
-            raise MediaError(f"cannot watch {self.name!r}: expected a stream of picture or sound in it, found none")
+            raise MediaError(
+                f"cannot watch {quoted(self.name)}: expected a stream of picture or sound in it, found none"
+            )
         self._fit, self.sample_rate, self._zero = fit, sample_rate, zero
         self._step = 1 / float(_rate(self._picture) or DEFAULT_RATE)
         self._pace: Pace | None = None
@@ -104,7 +107,7 @@ class Live:
             came = True
             yield from placed.picture(frame, raw) if isinstance(frame, av.VideoFrame) else placed.sound(frame, raw)
         if not came and not self._closed:
-            raise MediaError(f"cannot watch {self.name!r}: nothing in it could be decoded{self._why_nothing()}")
+            raise MediaError(f"cannot watch {quoted(self.name)}: nothing in it could be decoded{self._why_nothing()}")
         yield from placed.rest()
         self.end = placed.end
 
@@ -127,7 +130,9 @@ class Live:
                     return
                 yield replace(arrival, time=arrival.time + later) if later else arrival
             if not play.came:
-                raise MediaError(f"cannot watch {self.name!r}: nothing in it could be decoded{self._why_nothing()}")
+                raise MediaError(
+                    f"cannot watch {quoted(self.name)}: nothing in it could be decoded{self._why_nothing()}"
+                )
             self.end = play.end + later
         finally:
             media.close()
@@ -251,7 +256,7 @@ class Live:
             why = f"nothing came for {TIMEOUT:g} s"
         elif closed:
             why = "closed before its end"
-        raise MediaError(f"the connection to {self.name!r} broke off ({why})") from broke
+        raise MediaError(f"the connection to {quoted(self.name)} broke off ({why})") from broke
 
 
 class _Placed:

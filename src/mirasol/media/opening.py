@@ -28,6 +28,7 @@ import av.stream
 from . import stills
 from .clip import MediaError
 from .containers import FILE, NOTHING, open_address, open_container, scheme_of
+from .naming import quoted
 from .packets import Decoder, Skipped
 from .timing import Packets, Steady
 
@@ -162,7 +163,7 @@ class Source:
         if scheme_of(address) and not os.path.exists(address):
             self._address, self.is_url = address, True
             return
-        cannot = f"cannot {self._verb} {address!r}"
+        cannot = f"cannot {self._verb} {quoted(address)}"
         if not os.path.exists(address):
             raise MediaError(f"{cannot}: no such file")
         if os.path.isdir(address):

@@ -31,6 +31,7 @@ import av.error
 import numpy as np
 
 from .clip import Clip, MediaError
+from .naming import quoted
 from .opening import KINDS, Report, Source, Walk, choose_streams, raw_seconds, set_threads
 from .packets import Decoder, Skipped
 from .pictures import STILL_SECONDS, UPRIGHT, Framing, PictureCursor, Screen, shown_size, turn_of
@@ -102,7 +103,7 @@ class Media:
         sound = self._usable(sound, first)
         if picture is None and sound is None:
             why = "; ".join(self._facts_warnings) or "it has no stream of either"
-            raise MediaError(f"cannot read {self.name!r}: no picture and no sound in it can be decoded ({why})")
+            raise MediaError(f"cannot read {quoted(self.name)}: no picture and no sound in it can be decoded ({why})")
         self.has_picture, self.has_sound = picture is not None, sound is not None
         self._delay = (
             _avi_delay(picture, first[picture.index]) if picture is not None and self.format == "avi" else None
@@ -268,7 +269,7 @@ class Media:
             pictures = self._picture_cursor(start, fit, report, opened) if picture and self.has_picture else None
             sounds = self._sound_cursor(start, sample_rate, report, opened) if sound and self.has_sound else None
             if pictures is None and sounds is None:
-                raise MediaError(f"nothing to decode in {self.name!r}: what is asked for is not in it")
+                raise MediaError(f"nothing to decode in {quoted(self.name)}: what is asked for is not in it")
             place = 0
             while True:
                 a, b = start + place * piece_seconds, start + (place + 1) * piece_seconds
@@ -276,7 +277,9 @@ class Media:
                 clip, finished = self._piece(a, b, instants, pictures, sounds, sample_rate)
                 if clip is None and place == 0:
                     ends = max(cursor.end for cursor in (pictures, sounds) if cursor is not None)
-                    raise MediaError(f"nothing to read from {start:g} s on in {self.name!r}: it ends at {ends:.2f} s")
+                    raise MediaError(
+                        f"nothing to read from {start:g} s on in {quoted(self.name)}: it ends at {ends:.2f} s"
+                    )
                 if finished:
                     self.check_ends(pictures.end if pictures else None, sounds.end if sounds else None, report)
                 if clip is not None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .clip import MediaError
 from .limits import PIXELS, canvas_pixels
+from .naming import quoted
 
 HEAD = 512  # bytes that `kind_of` looks at
 HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"})
@@ -56,13 +57,13 @@ def as_film(file: Any, kind: str, name: str, warn: Any) -> tuple[Any, int]:
         raise MediaError(too_large(name, "larger than that")) from error
     except Exception as error:  # Pillow and its plugins raise many kinds on damage
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise MediaError(f"cannot read {name!r}: the picture ({kind}) cannot be decoded ({reason})") from error
+        raise MediaError(f"cannot read {quoted(name)}: the picture ({kind}) cannot be decoded ({reason})") from error
 
 
 def too_large(name: str, found: str) -> str:
     """The one line about a picture above the limit."""
     return (
-        f"cannot read {name!r}: expected pictures of at most {PIXELS // 1_000_000} megapixels, found {found}; "
+        f"cannot read {quoted(name)}: expected pictures of at most {PIXELS // 1_000_000} megapixels, found {found}; "
         "scale it down first"
     )
 
@@ -75,12 +76,14 @@ def _opened(file: Any, kind: str, name: str) -> Any:
             import pillow_heif
         except ImportError as error:
             raise MediaError(
-                f"cannot read {name!r}: HEIC, which stores a picture in tiles, needs pillow-heif: "
+                f"cannot read {quoted(name)}: HEIC, which stores a picture in tiles, needs pillow-heif: "
                 "pip install 'mirasol[heif]', or convert it to JPEG"
             ) from error
         return pillow_heif.open_heif(file, convert_hdr_to_8bit=True).to_pillow()
     if kind == "avif" and not features.check("avif"):
-        raise MediaError(f"cannot read {name!r}: this Pillow has no AVIF; install a newer one, or convert it to PNG")
+        raise MediaError(
+            f"cannot read {quoted(name)}: this Pillow has no AVIF; install a newer one, or convert it to PNG"
+        )
     return Image.open(file)
 
 

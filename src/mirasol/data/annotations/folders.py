@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mirasol.data.endings import PICTURES, SOUNDS, STILLS, is_media_name
+from mirasol.media.naming import quoted
 
 if TYPE_CHECKING:
     from .rows import Row
@@ -42,7 +43,7 @@ class MediaFolder:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise ValueError(f"expected a folder with the media, found no folder {str(folder)!r}")
+            raise ValueError(f"expected a folder with the media, found no folder {quoted(folder)}")
         self._paths: dict[str, Path] = {}  # relative path, and without its suffix, in lower case
         self._names: dict[str, Path] = {}  # the last part alone
         files = [

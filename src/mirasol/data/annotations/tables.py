@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mirasol.data.items import Bad
+from mirasol.media.naming import quoted
 
 from .lines import LINE, Again, Broken, csv_lines, json_lines, spaced
 from .plain import NotPlain, parse_json
@@ -96,7 +97,7 @@ def read_table(path: str | Path, *, skip: bool = False) -> Table:
     JSON lines) that cannot be read are skipped, and named in `broken`, unless they are most of them."""
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"no annotation file {str(path)!r}")
+        raise ValueError(f"no annotation file {quoted(path)}")
     with path.open("rb") as file:
         begins = file.read(4)
     if path.suffix.lower() == ".parquet" or begins == b"PAR1":

@@ -178,7 +178,7 @@ class Engine:
     ) -> list[Said]:
         """Whole answers, in the order of the requests."""
         found = [Said("") for _ in requests]
-        for piece in self.stream(states, requests, options):
+        for piece in self.stream(states, requests, options, tell=bool(options.stop)):
             old = found[piece.request]
             ids = old.ids if piece.token is None else (*old.ids, piece.token)
             found[piece.request] = Said(old.text + piece.text, ids, (*old.logs, piece.log), piece.ended)
@@ -186,9 +186,10 @@ class Engine:
 
     @torch.inference_mode()
     def stream(
-        self, states: MirasolState | Looked, requests: Sequence[Request], options: Options = GREEDY
+        self, states: MirasolState | Looked, requests: Sequence[Request], options: Options = GREEDY, tell: bool = True
     ) -> Iterator[Piece]:
-        """Tokens of all answers as they are made. `ValueError` for a prompt that leaves no room for an answer."""
+        """Tokens of all answers as they are made; without `tell` their whole text comes with the last. `ValueError` for
+        a prompt that leaves no room for an answer."""
         looked = states if isinstance(states, Looked) else self.look(states)
         for request in requests:
             if not len(request.prompt) < self.sizes.text_positions:
@@ -209,7 +210,7 @@ class Engine:
             tokens, logs = self._choose(hidden, batch.rows, options)
             leaving = set()
             for at, (row, token, log) in enumerate(zip(batch.rows, tokens, logs, strict=True)):
-                piece = self._take(row, token, log, options)
+                piece = self._take(row, token, log, options, tell)
                 if piece.ended:
                     leaving.add(at)
                 yield piece
@@ -234,16 +235,19 @@ class Engine:
         found = torch.stack([chosen.to(logs), logs.gather(-1, chosen[:, None])[:, 0]]).tolist()
         return [int(token) for token in found[0]], found[1]
 
-    def _take(self, row: Open, token: int, log: float, options: Options) -> Piece:
+    def _take(self, row: Open, token: int, log: float, options: Options, tell: bool = True) -> Piece:
         """The piece that a new token makes of an answer; the row keeps it."""
         row.logs.append(log)
         if token == self.text.end:
             return Piece(row.number, None, self._rest(row), log, "end")
         row.ids.append(token)
+        full = len(row.ids) >= options.max_new_tokens or row.place > self.sizes.text_positions
+        if not tell and not full:
+            return Piece(row.number, token, "", log)
         whole = self.text.decode(row.ids)
         if (at := min((whole.find(stop) for stop in options.stop if stop in whole), default=-1)) >= 0:
             return Piece(row.number, token, whole[len(row.told) : at], log, "stop")
-        if len(row.ids) >= options.max_new_tokens or row.place > self.sizes.text_positions:
+        if full:
             return Piece(row.number, token, whole[len(row.told) :], log, "length")
         # What might still change, or be the beginning of a stop, waits for what follows.
         held = max((len(stop) - 1 for stop in options.stop), default=0)

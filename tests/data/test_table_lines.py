@@ -116,3 +116,11 @@ def test_a_long_table_is_not_held_as_values(ending: str, tmp_path: Path, monkeyp
     assert len(items) == count
     assert isinstance(read_table(path).objects, lines.Again)
     assert peak - held < 350 * count + 3 * path.stat().st_size
+
+
+def test_data_check_calls_a_missing_file_missing(tmp_path: Path) -> None:
+    """Not damaged; and a row that is skipped is no text alone."""
+    (tmp_path / "m.csv").write_text("file,caption\ngone.mp4,a dog\n,a cat\n")
+    found = check(tmp_path / "m.csv")
+    assert (found.missing, found.damaged) == (("gone.mp4",), ())
+    assert not any("texts alone" in line for line in found.advice)

@@ -1,5 +1,5 @@
-"""Annotations as their authors published them, through `finetune_qa` with `--media`: what is learned is what the file asks
-and wants, of the films that it names."""
+"""Annotations as their authors published them, through `finetune_qa` with `--media`: what is learned is what the file
+asks and wants, of the films that it names."""
 
 from __future__ import annotations
 

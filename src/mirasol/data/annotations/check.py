@@ -58,7 +58,7 @@ def check(
     for at, group in enumerate(groups if media is not None else []):
         tick(at, len(groups))
         row, place = group[0], media.find(group[0])  # type: ignore[union-attr]
-        if place is None:
+        if place is None or (place.media is not None and not Path(place.media).is_file()):
             missing.append(next(iter(row.names), row.sound or row.media))
         elif place.media is not None:
             has_picture, has_sound, why = look(place)
@@ -115,7 +115,7 @@ def advice(
     lines = []
     if faults := [row for row in rows if row.fault]:
         lines.append(f"{len(faults)} of {len(rows)} rows cannot be used, such as {faults[0].key}: {faults[0].fault}")
-    if alone := sum(not (row.names or row.sound) for row in rows):
+    if alone := sum(not (row.names or row.sound or row.fault) for row in rows):
         lines.append(f"{alone} of {len(rows)} items have no media: they are texts alone")
     if media is None:
         return [*lines, "look for the media too: --media FOLDER"]

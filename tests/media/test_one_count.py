@@ -27,10 +27,11 @@ def watched(source: object, fit: tuple[int, int] | None = (30, 50)) -> tuple[lis
     live = Live(source, sample_rate=RATE, fit=fit)
     frames, times, parts = [], [], []
     for arrival in live:
+        assert (arrival.frame is None) != (arrival.waveform is None), "every arrival is a frame or samples"
         if arrival.frame is not None:
             frames.append(arrival.frame())
             times.append(arrival.time)
-        elif arrival.waveform is not None:
+        elif arrival.kind == "sound":
             parts.append((round(arrival.time * RATE), arrival.waveform))
     wave = np.zeros(max((at + len(part) for at, part in parts), default=0), np.float32)
     for at, part in parts:

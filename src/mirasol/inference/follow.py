@@ -109,7 +109,7 @@ class Follow:
                     continue
                 if arrival.frame is not None:
                     self.session.push([arrival.frame], at=arrival.time)
-                elif arrival.waveform is not None:
+                elif arrival.kind != "end":
                     self.session.push(waveform=arrival.waveform, at=arrival.time)
                 else:
                     self.session.picture_ends(arrival.time)

@@ -22,10 +22,12 @@ from .sound import SoundGrid, mono
 
 @dataclass(frozen=True)
 class Arrival:
-    """A frame or some sound, and its second. `frame()` makes (h, w, 3) uint8; `waveform` is (samples,) float32. A
-    picture without a frame: the last one leaves the screen."""
+    """A frame or some sound, and its second. `frame()` makes (h, w, 3) uint8; `waveform` is (samples,) float32.
 
-    kind: str  # "picture" or "sound"
+    Of the kind "end", with no samples: the last frame leaves the screen.
+    """
+
+    kind: str  # "picture", "sound" or "end"
     time: float
     frame: Callable[[], np.ndarray] | None = None
     waveform: np.ndarray | None = None
@@ -88,7 +90,8 @@ class Playback:
         if self._screen.count:
             # One single picture stays as long as the sound.
             stays = self._sound and self._screen.is_still(media.has_sound)
-            yield Arrival("picture", math.inf if stays else self._screen.last_end(media.has_sound))
+            at = math.inf if stays else self._screen.last_end(media.has_sound)
+            yield Arrival("end", at, waveform=np.empty(0, np.float32))
 
     def _sounds(self) -> Iterator[Arrival]:
         origin = self._media.origin

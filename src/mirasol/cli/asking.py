@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def ask(
-    file: Annotated[list[str], typer.Argument(metavar="FILE [QUESTION]...", help=ASK_HELP, show_default=False)],
+    file: Annotated[list[str], typer.Argument(metavar="FILE", help=ASK_HELP, show_default=False)],
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="Ask this of many files: all FILEs are files then.")
     ] = None,
@@ -70,7 +70,10 @@ def ask(
         return
     first, *questions = file
     if not questions:
-        raise ValueError(f'expected a question, found {first!r} alone; try: mirasol ask {first} "what do you hear?"')
+        raise ValueError(
+            f"expected a file and a question, found {first!r} alone; for example: mirasol ask film.mp4 "
+            '"what do you hear?"'
+        )
     answer_file(
         first, questions, chosen, start, end, as_json, picture, memory_picture, sound=not no_sound, sight=not no_picture
     )
@@ -108,6 +111,8 @@ def ask_files(files: Sequence[str], questions: Sequence[str], chosen: Chosen, as
             typer.echo(f"{one.file}: {one.error}", err=True)
         else:
             typer.echo(f"{one.file}: " + "; ".join(f"{answer.answer} ({percent(answer)})" for answer in one.answers))
+            for warning in dict.fromkeys(line for answer in one.answers for line in answer.receipt.warnings):
+                typer.echo(f"{one.file}: note: {warning}", err=True)
     if broken:
         raise typer.Exit(1)
 

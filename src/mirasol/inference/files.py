@@ -21,6 +21,7 @@ from mirasol.model.snippets import instants
 
 from .answer import Answer, Loaded, Watched, check_questions, load, put
 from .engine import GREEDY, Options
+from .intake import STILL
 from .session import MOST, Session
 
 Progress = Callable[[float, float | None], None]
@@ -53,6 +54,7 @@ def watch(
         for clip in media.pieces(
             start, end, instants=lambda a, b: instants(sizes, a, b, origin), fit=(sizes.height, sizes.width),
             sample_rate=sizes.sample_rate, piece_seconds=MOST * sizes.snippet_seconds, picture=picture, sound=sound,
+            still=STILL + 2 * sizes.snippet_seconds,
         ):  # fmt: skip
             session.push_clip(clip)
             session.catch_up()

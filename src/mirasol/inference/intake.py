@@ -273,12 +273,29 @@ class Intake:
                 same = False
         return same, last
 
+    @property
+    def is_still(self) -> bool:
+        """Whether the same was watched for so long that it is passed over."""
+        return self.counts.still > round(STILL / self.sizes.snippet_seconds)
+
     def pass_over(self, count: int) -> None:
-        """Passes over the next `count` snippets, in which nothing is new."""
-        before = self.seen
-        self.take(count)
+        """Passes over the next `count` snippets, in which nothing is new, at a cost that does not depend on `count`."""
+        self.next += count
+        frame, sample = self.next * self.sizes.frames, self.next * self.sizes.samples
+        self._frames = {at: shown for at, shown in self._frames.items() if at >= frame}
+        while self._sound and self._sound[0][0] < sample:
+            start, samples = self._sound.popleft()
+            if start + len(samples) > sample:
+                self._sound.appendleft((sample, samples[sample - start :]))
+        self._before = silence_before(self.sizes)
+        self._instant, self._silent = max(self._instant, frame), max(self._silent, sample)
         self.counts.repeated += count
-        self.leave_out(count, before, f"nothing new for {STILL:g} s, and from here until something changes")
+        self.leave_out(count, self.seen, f"nothing new for {STILL:g} s, and from here until something changes")
+
+    def peek(self, kind: str, time: float) -> float:
+        """Where what comes at second `time` belongs, in seconds from the origin; 0 where it begins a new count."""
+        at = time - self.origin + self._shifts[kind]
+        return at if self.expects[kind] and at <= self.clock + GAP else 0.0
 
     def drop(self, count: int) -> None:
         """Leaves out the next `count` snippets, whole: time goes on, and their seconds are written down."""

@@ -33,6 +33,7 @@ from .engine import GREEDY, Options
 from .intake import STILL, Frame, Intake, check_second
 
 MOST = 8  # snippets encoded in one call
+LEAP = 60.0  # seconds without anything that are not waited for
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class Session:
         at: float,
         times: Sequence[float] | np.ndarray | None = None,
     ) -> None:
-        """As `watch`, but nothing is encoded yet: `step` or `step_together` does that."""
+        """As `watch`, but nothing is encoded yet (but before a leap of LEAP seconds): `step` or `step_together` does
+        that."""
         rate = self.loaded.model.sizes.sample_rate
         if waveform is not None:
             waveform = np.asarray(waveform)
@@ -153,14 +155,17 @@ class Session:
         with self._lock:
             self._begin(min([at, *seconds]))
             for time, frame in zip(seconds, [] if frames is None else frames, strict=True):
+                self._wait(self.intake.peek("picture", time) - self.intake.patience)
                 self.intake.picture(time, frame)
             if waveform is not None:
+                self._wait(self.intake.peek("sound", at) - self.intake.patience)
                 self.intake.sound(at, waveform)
 
     def picture_ends(self, at: float) -> None:
         """The frame on screen leaves it at second `at`: a file has no more of them, though its sound may go on."""
         check_second(at)
         with self._lock:
+            self._wait(self.intake.peek("picture", at) - self.intake.patience)
             self.intake.picture_ends(at)
 
     def push_clip(self, clip: Clip) -> None:
@@ -168,6 +173,7 @@ class Session:
         the clips of a file follow each other, each is complete."""
         with self._lock:
             self._begin(clip.start)
+            self._wait(clip.start - self.intake.origin, complete=True)
             if clip.frames is not None and clip.frame_instants is not None and self.intake.expects["picture"]:
                 self.intake.instants(clip.frame_instants, clip.frames)
             if clip.waveform is not None:
@@ -215,6 +221,23 @@ class Session:
         """Leaves out the oldest of the snippets that are due where more than `most` are. Gives how many."""
         with self._lock:
             return self.drop(self.intake.due - most)
+
+    def _wait(self, until: float, complete: bool = False) -> None:
+        """Nothing comes before `until`, in seconds from the origin. Where that is far, it is watched now, as long as a
+        still is watched; the rest is passed over at once: work does not grow with what a timestamp claims."""
+        intake = self.intake
+        length = self.loaded.model.sizes.snippet_seconds
+        target = math.floor(until / length + 1e-9)
+        if (target - intake.next) * length <= LEAP:
+            return
+        if not complete:  # what came last may still wait for more
+            intake.known(intake.second(min(math.ceil(intake.clock / length) + 1, target)))
+        self.catch_up()
+        while intake.next < target and not intake.is_still:
+            intake.known(intake.second(min(intake.next + MOST, target)))
+            self.catch_up()
+        if intake.next < target:
+            self._pass_over(target - intake.next)
 
     def _begin(self, at: float) -> None:
         if not self.intake.begun:

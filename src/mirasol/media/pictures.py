@@ -206,6 +206,12 @@ class PictureCursor:
             return self._screen.last_end(self._has_sound)
         return 0.0 if self._now is None else self._now[1]
 
+    def changes(self, second: float) -> float:
+        """When something else is on screen, at `second` or later, after `take` up to there; infinite for never."""
+        if self._next is not None:
+            return self._next[0]
+        return self.end if self.end > second else math.inf
+
     def _is_still(self) -> bool:
         return self.exhausted and self._whole and self._now is not None and self._screen.is_still(self._has_sound)
 

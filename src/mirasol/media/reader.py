@@ -34,7 +34,7 @@ from .clip import Clip, MediaError
 from .naming import quoted
 from .opening import KINDS, Report, Source, Walk, choose_streams, raw_seconds, set_threads
 from .packets import Decoder, Skipped
-from .pictures import STILL_SECONDS, UPRIGHT, Framing, PictureCursor, Screen, shown_size, turn_of
+from .pictures import SAME_TIME, STILL_SECONDS, UPRIGHT, Framing, PictureCursor, Screen, shown_size, turn_of
 from .sound import PREROLL, SoundCursor
 from .timing import DISCONTINUOUS, Packets, Steady, limit_of
 
@@ -234,13 +234,16 @@ class Media:
         piece_seconds: float = 4.0,
         picture: bool = True,
         sound: bool = True,
+        still: float | None = None,
     ) -> Iterator[Clip]:
         """Consecutive clips of `piece_seconds` each that cover [start, end) seconds; the last one may be shorter.
 
         `instants(a, b)` gives the ascending seconds in [a, b) at which to take the frame on screen; None takes every
         frame. `fit=(H, W)` scales the picture to lie within H x W with its aspect kept; None leaves its size.
         `end=None` goes to the end of the file, and an `end` beyond it is cut to it: `Clip.end` is true.
-        `picture=False` or `sound=False` leaves one out, undecoded. Memory is that of one piece.
+        `picture=False` or `sound=False` leaves one out, undecoded. Memory is that of one piece. Where the same frame
+        stays without sound for more than `still` seconds, the pieces up to the next change are passed over: timestamps
+        can claim years with some bytes.
         """
         start = 0.0 if start is None else float(start)
         end = None if end is None else float(end)
@@ -250,7 +253,9 @@ class Media:
             raise ValueError(f"expected piece_seconds > 0 and sample_rate > 0, found {piece_seconds}, {sample_rate}")
         if fit is not None and min(fit) < 1:
             raise ValueError(f"expected fit=(height, width) of at least 1 pixel, found {fit}")
-        return self._pieces(start, end, instants, fit, sample_rate, piece_seconds, picture, sound)
+        return self._pieces(
+            start, end, instants, fit, sample_rate, piece_seconds, picture, sound, math.inf if still is None else still
+        )
 
     def _pieces(
         self,
@@ -262,6 +267,7 @@ class Media:
         piece_seconds: float,
         picture: bool,
         sound: bool,
+        still: float,
     ) -> Iterator[Clip]:
         self._report = report = Report()
         opened: list[Any] = []
@@ -270,13 +276,14 @@ class Media:
             sounds = self._sound_cursor(start, sample_rate, report, opened) if sound and self.has_sound else None
             if pictures is None and sounds is None:
                 raise MediaError(f"nothing to decode in {quoted(self.name)}: what is asked for is not in it")
-            place = 0
+            cursors = [cursor for cursor in (pictures, sounds) if cursor is not None]
+            place, calm = 0, 0.0  # seconds at the end of what was handed out in which nothing changed
             while True:
                 a, b = start + place * piece_seconds, start + (place + 1) * piece_seconds
                 b = b if end is None else min(b, end)
                 clip, finished = self._piece(a, b, instants, pictures, sounds, sample_rate)
                 if clip is None and place == 0:
-                    ends = max(cursor.end for cursor in (pictures, sounds) if cursor is not None)
+                    ends = max(cursor.end for cursor in cursors)
                     raise MediaError(
                         f"nothing to read from {start:g} s on in {quoted(self.name)}: it ends at {ends:.2f} s"
                     )
@@ -287,6 +294,11 @@ class Media:
                 if finished or clip is None or (end is not None and b >= end):
                     return
                 place += 1
+                change = min(cursor.changes(b) for cursor in cursors)
+                calm = calm + piece_seconds if b + piece_seconds < change < math.inf else 0.0
+                if calm > still + piece_seconds:
+                    change = change if end is None else min(change, end - SAME_TIME)
+                    place, calm = max(place, math.floor((change - start) / piece_seconds)), 0.0
         finally:
             for container in opened:
                 container.close()

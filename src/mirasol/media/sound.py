@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
@@ -230,6 +231,12 @@ class SoundCursor:
                 wave[at - begin : at - begin + len(part)] = part
         self._head = None if self._head is None else max(self._head, until)
         return wave, (begin / self._out_rate if len(wave) else start)
+
+    def changes(self, second: float) -> float:
+        """When there is sound, at `second` or later, after `take` up to there; infinite for never."""
+        if self._parts:
+            return max(second, self._parts[0][0] / self._out_rate)
+        return math.inf if self.exhausted else second
 
     def _advance(self) -> None:
         """The next decoded frame; after a seek, some of them at once."""

@@ -389,3 +389,13 @@ def test_watch_what_cannot_be_watched(model: str, source: str) -> None:
     assert ran.returncode == 2
     assert ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("mirasol: cannot")
+
+
+def test_ask_standard_input(model: str, film: Path) -> None:
+    """A film through a pipe is answered as the file is."""
+    command = [sys.executable, "-m", "mirasol", "ask", "-", "what do you hear?", "--model", model, "--json"]
+    piped = subprocess.run(command, input=Path(film).read_bytes(), capture_output=True, timeout=120)
+    assert piped.returncode == 0, piped.stderr
+    command[4] = str(film)
+    named = subprocess.run(command, capture_output=True, timeout=120)
+    assert json.loads(piped.stdout) == json.loads(named.stdout)

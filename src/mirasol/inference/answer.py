@@ -164,8 +164,8 @@ def check_questions(questions: Sequence[str | None], loaded: Loaded) -> None:
     for question in questions:
         if question is not None and is_path(question):
             raise ValueError(
-                f"expected a question, found the path {quoted(question)}: give one file and its questions, or many files "
-                "and -q QUESTION"
+                f"expected a question, found the path {quoted(question)}: give one file and its questions, or many "
+                "files and -q QUESTION"
             )
         if (length := len(loaded.text.prompt(question))) >= most:
             raise ValueError(f"expected a question of fewer than {most} tokens, found one of {length}; shorten it")

@@ -88,7 +88,7 @@ class Feeder:
                     expect(np.isfinite(clip.waveform).all(), "a sample that is not finite")
             expect(all("\n" not in line for line in media.warnings), "a warning of two lines")
         if chance.random() < 0.3:
-            check_answers(ask(str(path), QUESTION, self.small[chance.choice(list(self.small))]))
+            check_answers(ask(str(path), [QUESTION], self.small[chance.choice(list(self.small))]))
 
     def watch(self, chance: Chance, folder: Path, name: str) -> None:
         """What the command `watch` does."""

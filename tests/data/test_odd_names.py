@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mirasol.data.annotations import read_annotations
+from mirasol.data.decoding import read_bytes
+from mirasol.data.items import Member
 from mirasol.data.opening import open_items
 from mirasol.data.preparing import How, prepare
 from mirasol.data.shards import INDEX
+from mirasol.media.clip import MediaError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 
@@ -66,3 +70,20 @@ def test_a_file_that_states_a_size_beyond_all_files_ends_its_shard_alone(tmp_pat
     Path(f"{shard}{INDEX}").unlink()
     with pytest.raises(ValueError, match="found none"):
         open_items(tmp_path / "out")[5]
+
+
+def test_a_shard_that_claims_more_than_it_holds_is_named(tmp_path: Path) -> None:
+    """Whatever the header of a file in it says, up to what no machine could hold."""
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(b"x" * 1000)
+    for offset, size in ((0, 1001), (512, 2**62), (512, 2**70), (5000, 1)):
+        with pytest.raises(MediaError, match=r"a\.tar ends inside 'b\.mp4'"):
+            read_bytes(Member(str(archive), "b.mp4", offset, size))
+    assert read_bytes(Member(str(archive), "b.mp4", 990, 10)) == b"x" * 10
+
+
+def test_a_table_of_questions_without_a_row_is_one_line(tmp_path: Path) -> None:
+    table = tmp_path / "test.csv"
+    table.write_text("video,frame_count,width,height,question,answer,qid,type\n,,,,,,,\n")
+    with pytest.raises(ValueError, match=r"found none|rows"):
+        read_annotations(table)

@@ -72,12 +72,13 @@ class Slice(RawIOBase):
 def read_bytes(member: Member) -> bytes:
     """A whole file inside a shard; `MediaError` where the shard ends before it."""
     with open(member.archive, "rb") as file:
+        there = max(0, file.seek(0, SEEK_END) - member.offset)
+        if there < member.size:
+            raise MediaError(
+                f"{member.archive} ends inside {quoted(member.name)}: {there} of {member.size} bytes are there"
+            )
         file.seek(member.offset)
         data = file.read(member.size)
-    if len(data) < member.size:
-        raise MediaError(
-            f"{member.archive} ends inside {quoted(member.name)}: {len(data)} of {member.size} bytes are there"
-        )
     return data
 
 

@@ -274,7 +274,7 @@ def decoded(
     the end and not damage: it is raised."""
     streams = stream if isinstance(stream, list) else [stream]
     wanted = {one.index for one in streams}
-    packets, decode = Packets(container, streams, None) if packets is None else packets, Decoder()
+    packets, decode = Packets(container, streams, None) if packets is None else packets, Decoder(streams)
     failures = 0
     while failures < GIVE_UP_AFTER:
         try:

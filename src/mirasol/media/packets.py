@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import av
@@ -35,7 +36,9 @@ class Photo:
 class Decoder:
     """Decodes the packets of one container; `frame.opaque` of a photo is a `Photo`, of any other frame None."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: Iterable[Any]) -> None:
+        """`streams`: those of the packets, as the container was opened."""
+        self._kinds = {one.index: av.VideoFrame if one.type == "video" else av.AudioFrame for one in streams}
         self._known: set[int] = set()
         self._alpha: dict[int, Any] = {}  # stream index -> a decoder of its own
         self._turned: dict[int, int] = {}  # stream index -> EXIF orientation of its latest packet
@@ -43,7 +46,15 @@ class Decoder:
         self._refused: set[int] = set()  # streams of which nothing more is decoded
 
     def __call__(self, packet: Any) -> list[Any]:
-        """The frames that a packet completes; raises what `packet.decode()` does, and `Skipped`."""
+        """The frames that a packet completes; raises what `packet.decode()` does, `Skipped`, and `ValueError` for
+        frames of another kind than the stream's, as a damaged file may make its decoder give."""
+        frames = self._decoded(packet)
+        kind = self._kinds.get(packet.stream_index, object)
+        if any(not isinstance(frame, kind) for frame in frames):
+            raise ValueError(f"expected frames of the kind {kind.__name__}, found others")
+        return frames
+
+    def _decoded(self, packet: Any) -> list[Any]:
         stream = packet.stream
         if stream.index not in self._known:
             self._known.add(stream.index)

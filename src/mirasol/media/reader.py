@@ -135,7 +135,7 @@ class Media:
         """
         first: dict[int, Any] = {}
         self._skipped: dict[int, str] = {}  # stream index -> why its packets are not decoded
-        decode = Decoder()
+        decode = Decoder(streams)
         for stream in streams:
             set_threads(stream, "NONE")
         packets: Iterator[Any] = Packets(container, streams, Steady(lambda line: None)) if streams else iter(())

@@ -152,6 +152,8 @@ class Packets:
             except (av.error.FFmpegError, ValueError):
                 self._demux = self._container.demux(self._streams)
                 raise
+            except IndexError:  # PyAV, where a damaged file drops a stream midway: nothing can be read behind it
+                raise StopIteration from None
             self._ready += [packet] if self._steady is None else self._steady.feed(packet)
         return self._ready.popleft()
 

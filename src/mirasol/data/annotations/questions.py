@@ -70,6 +70,8 @@ def read_short_films(table: Table) -> Annotations:
     if "qid" in table.fields:
         names = {"video": "video_id", "qid": "id", "type": "category_id"}
         objects = [{names.get(name, name): value for name, value in one.items()} for one in objects]
+    if not objects:
+        raise ValueError(f"expected questions in {path}, found none")
     first = objects[0]
     msrvtt = "category_id" in first or str(first["video_id"]).startswith("video")
     format = "msrvtt-qa" if msrvtt else "msvd-qa"

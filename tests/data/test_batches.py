@@ -288,7 +288,6 @@ def test_real_media(tmp_path: Path) -> None:
         {"file": "film.mp4", "sound": "tone.wav", "caption": "with sound"},
         {"file": "tone.wav", "caption": "sound alone"},
         {"file": "still.png", "caption": "red"},
-        {"caption": "nothing to see"},
         {"file": "cut.mp4", "caption": "x"},
         {"file": "zeros.mp4", "caption": "x"},
         {"file": "empty.mp4", "caption": "x"},
@@ -298,7 +297,10 @@ def test_real_media(tmp_path: Path) -> None:
         {"file": "film.mp4", "start": 0, "end": 3, "caption": "x " * 300},
     ]
     (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    found = [decode(item, SIZES, TEXT, longest=9.0) for item in open_items(tmp_path / "m.jsonl")]
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"caption": "nothing to see"}))
+    items = [*open_items(tmp_path / "m.jsonl")]
+    items[5:5] = open_items(tmp_path / "texts.jsonl")
+    found = [decode(item, SIZES, TEXT, longest=9.0) for item in items]
     film, part, both = found[:3]
     for example in found[:6]:
         assert isinstance(example, Example), example
